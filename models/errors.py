@@ -1,0 +1,121 @@
+"""Every error that Loupe raises on purpose.
+
+    LoupeError
+    ├── ImageError                    one picture cannot be used
+    │   ├── UnsupportedImageError     not an image type that is served
+    │   ├── ImageTooLargeError        too many bytes or pixels
+    │   └── UndecodableImageError     broken or truncated
+    ├── ModelError                    one model cannot be used
+    │   ├── ModelNotFoundError        no such model, version or label
+    │   ├── InvalidModelError         file, metadata or golden samples are wrong
+    │   └── VersionExistsError        a published version is never overwritten
+    ├── RequestError                  the request is malformed
+    │   ├── RequestTooLargeError      too many bytes or images in one request
+    │   └── RequestTimeoutError       the body arrives too slowly
+    ├── ServiceError                  the service cannot answer now
+    │   ├── QueueFullError            try again after a pause
+    │   ├── NotReadyError             starting or draining
+    │   └── DeadlineExceededError     could not be answered in time
+    ├── DeviceError                   the execution device asked for is not in effect
+    ├── SettingsError                 a setting is unknown or out of its bounds
+    └── TrainingError                 an offline step cannot go on
+        ├── ManifestError             the list of photos is wrong
+        ├── SplitLeakError            one group of near-duplicates crosses splits
+        ├── ExportError               the ONNX file does not answer as the Keras model does
+        └── PromotionError            the candidate must not replace the published version
+
+The message of each is one sentence: what was given, and what is allowed.
+Nothing here knows HTTP; ``serving/errors.py`` maps classes to statuses.
+"""
+
+
+class LoupeError(Exception):
+    """Base of all errors that Loupe raises on purpose."""
+
+
+class ImageError(LoupeError):
+    """One picture cannot be used."""
+
+
+class UnsupportedImageError(ImageError):
+    """The bytes are not of an image type that is served."""
+
+
+class ImageTooLargeError(ImageError):
+    """The picture has too many bytes or pixels."""
+
+
+class UndecodableImageError(ImageError):
+    """The picture is broken or truncated."""
+
+
+class ModelError(LoupeError):
+    """One model cannot be used."""
+
+
+class ModelNotFoundError(ModelError):
+    """There is no such model, version or label."""
+
+
+class InvalidModelError(ModelError):
+    """A model file, its metadata or its golden samples are wrong."""
+
+
+class VersionExistsError(ModelError):
+    """The version is published already; versions are never overwritten."""
+
+
+class RequestError(LoupeError):
+    """The request is malformed."""
+
+
+class RequestTooLargeError(RequestError):
+    """The request holds too many bytes or images."""
+
+
+class RequestTimeoutError(RequestError):
+    """The request's body arrives too slowly."""
+
+
+class ServiceError(LoupeError):
+    """The service cannot answer now."""
+
+
+class QueueFullError(ServiceError):
+    """All places in the queue are taken."""
+
+
+class NotReadyError(ServiceError):
+    """The service is starting or draining."""
+
+
+class DeadlineExceededError(ServiceError):
+    """The answer could not be given before its deadline."""
+
+
+class DeviceError(LoupeError):
+    """The execution device that was asked for is not in effect."""
+
+
+class SettingsError(LoupeError):
+    """A setting is unknown or out of its bounds."""
+
+
+class TrainingError(LoupeError):
+    """An offline step cannot go on."""
+
+
+class ManifestError(TrainingError):
+    """The list of photos is wrong."""
+
+
+class SplitLeakError(TrainingError):
+    """One group of near-duplicates lies in more than one split."""
+
+
+class ExportError(TrainingError):
+    """The ONNX file does not answer as the Keras model does."""
+
+
+class PromotionError(TrainingError):
+    """The candidate must not replace the published version."""

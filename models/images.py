@@ -1,0 +1,164 @@
+"""Bytes of a photo → upright RGB image: the one decoder of training, evaluation and serving."""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from models.errors import ImageTooLargeError, UndecodableImageError, UnsupportedImageError
+from models.tiff import tile_pixels
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""Pillow's names of the formats that are served; of several frames, the first counts."""
+
+_OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT: dict[int, Image.Transpose | None] = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_INVERSE = {6: 8, 8: 6}  # the other six undo themselves
+_SWAPS_SIDES = (5, 6, 7, 8)
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"})
+_MEGAPIXEL = 1_000_000
+
+# Pillow's own guard warns at one limit and raises at its double; `decode` has one limit, checked from the header.
+Image.MAX_IMAGE_PIXELS = None
+# Its warnings quote what people send, and Python remembers every distinct text for ever.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What one picture may cost: ``max_bytes`` encoded, ``max_pixels`` decoded (all frames' canvas: width x height)."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    max_pixels: int = 50 * _MEGAPIXEL
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+def decode(
+    data: bytes,
+    at_least: Size | None = None,
+    limits: ImageLimits = ImageLimits(),
+    *,
+    apply_exif: bool = True,
+) -> Image.Image:
+    """Decodes a photo as a viewer shows it.
+
+    Args:
+        data: the encoded photo.
+        at_least: the size that the caller goes on to reduce the returned image to. A JPEG is then decoded at the
+            smallest DCT scale (1/8, 1/4, 1/2, 1) that is not below it on either side. None decodes at full size.
+        limits: refused beyond these, from the header, before any pixel is allocated.
+        apply_exif: whether to apply the EXIF orientation (all eight values).
+
+    Returns:
+        An RGB image: grey and palette expanded, alpha laid over white, 16 bits scaled to 8, CMYK converted.
+
+    Raises:
+        UnsupportedImageError: the bytes are not of one of ``FORMATS``.
+        ImageTooLargeError: more bytes or pixels than ``limits`` allow.
+        UndecodableImageError: the file is broken or truncated.
+    """
+    if len(data) > limits.max_bytes:
+        raise ImageTooLargeError(f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed")
+    image = _open(data)
+    _refuse_bomb(image.width * image.height, f"{image.width} x {image.height} pixels", limits)
+    _refuse_bomb(tile_pixels(data), "a tile of more pixels than the image", limits)
+    try:
+        return _upright_rgb(image, at_least, apply_exif)
+    except Exception as error:  # Pillow's decoders raise anything, from SyntaxError to struct.error, on hostile bytes
+        raise UndecodableImageError(f"the {image.format} image cannot be decoded: {error}") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """Reads the header only."""
+    try:
+        return Image.open(BytesIO(data), formats=_OPENERS)
+    except UnidentifiedImageError:
+        if _has_known_start(data):
+            raise UndecodableImageError("the image's header is broken or cut off") from None
+        raise UnsupportedImageError(_unsupported(data)) from None
+    except Exception as error:
+        raise UndecodableImageError(f"the image's header cannot be read: {error}") from error
+
+
+def _refuse_bomb(pixels: int, described: str, limits: ImageLimits) -> None:
+    if pixels > limits.max_pixels:
+        allowed = f"at most {limits.max_pixels / _MEGAPIXEL:g} megapixels are allowed"
+        raise ImageTooLargeError(f"the image has {described}; {allowed}")
+
+
+def _has_known_start(data: bytes) -> bool:
+    tests = (Image.OPEN[name][1] for name in _OPENERS)
+    return any(accept is not None and accept(data[:16]) is True for accept in tests)
+
+
+def _unsupported(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "HEIC and AVIF images need the extra `heif`, which is not installed"
+    kind = "empty" if not data else "not an image that is served"
+    return f"the data is {kind}; allowed are {', '.join(FORMATS)}"
+
+
+def _upright_rgb(image: Image.Image, at_least: Size | None, apply_exif: bool) -> Image.Image:
+    orientation = _orientation(image)
+    if at_least is not None and image.format in ("JPEG", "MPO"):
+        stored = (at_least.width, at_least.height)
+        image.draft(None, stored[::-1] if apply_exif and orientation in _SWAPS_SIDES else stored)
+    image.load()
+    turn = _turn(orientation, apply_exif, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
+    rgb = _to_rgb(image)
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none or it cannot be read: bad EXIF does not spoil a good picture."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def _turn(orientation: int, wanted: bool, applied: bool) -> Image.Transpose | None:
+    if wanted == applied:
+        return None
+    return _UPRIGHT[orientation if wanted else _INVERSE.get(orientation, orientation)]
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _deep_grey_to_rgb(image)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, 32 bits or floats → 8 bits. White is 65535; for floats 1 or 255 if none is higher."""
+    grey = np.nan_to_num(np.asarray(image, dtype=np.float32))  # not float64: 50 megapixels are 200 MB as it is
+    transparent = grey == image.info.get("transparency", np.nan)
+    peak = float(grey.max())
+    white = 65535.0 if image.mode != "F" or peak > 255 else 255.0 if peak > 1 else 1.0
+    np.clip(grey, 0, white, out=grey)
+    np.rint(np.multiply(grey, 255 / white, out=grey), out=grey)
+    grey[transparent] = 255
+    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
