@@ -1,0 +1,1 @@
+"""Photos → Keras networks → measured, published ONNX files."""

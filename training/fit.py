@@ -1,0 +1,163 @@
+"""Weights from photos: one resumable loop around Keras' ``fit``."""
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import TrainingError
+from training import architectures
+from training.dataset import Batch, Photos, ValidationBatches, steps_per_epoch, training_batches
+from training.recipe import Recipe
+from training.run_folder import History, RunFolder
+from training.tasks import Task
+
+Logs = dict[str, float] | None
+
+
+def fit(recipe: Recipe, task: Task, train: Photos, validation: Photos, run: RunFolder, *, resume: bool) -> History:
+    """Trains until the last epoch, or until validation accuracy has not risen for ``patience`` epochs.
+
+    The run folder gets a checkpoint after each epoch, the weights of the best one, the history and TensorBoard logs.
+
+    Args:
+        recipe: the experiment.
+        task: labels and how they are made.
+        train: photos to learn from.
+        validation: photos that decide which epoch was best.
+        run: the folder of this run.
+        resume: goes on after the last finished epoch of the run folder, if there is one.
+
+    Returns:
+        The history, one entry an epoch.
+
+    Raises:
+        TrainingError: the loss became NaN or infinite.
+    """
+    keras.utils.set_random_seed(recipe.fit.seed)
+    steps = steps_per_epoch(train, recipe.fit.batch_size)
+    model, epoch = (run.load_checkpoint() if resume else None) or (_compiled(recipe, task, steps), 0)
+    run.write_history(run.history()[:epoch])
+    if _is_over(run.history(), recipe):
+        return run.history()
+    batches = training_batches(train, task, recipe.augmentation, recipe.fit.batch_size, recipe.fit.seed, epoch)
+    model.fit(
+        _targets_for(model, batches),
+        steps_per_epoch=steps,
+        initial_epoch=epoch,
+        epochs=recipe.fit.epochs,
+        validation_data=_Targets(model, ValidationBatches(validation, task, recipe.fit.batch_size)),
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.TensorBoard(run.tensorboard),
+            _Bookkeeping(run, recipe, steps * recipe.fit.batch_size),
+        ],
+        shuffle=False,  # the batches come shuffled
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    return run.history()
+
+
+def new_network(recipe: Recipe, task: Task, dtype_policy: str) -> keras.Model:
+    """The recipe's network with fresh weights."""
+    keras.config.set_dtype_policy(dtype_policy)
+    try:
+        return architectures.build(
+            recipe.architecture.name, recipe.input.shape, len(task.labels), recipe.architecture.dropout
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def _compiled(recipe: Recipe, task: Task, steps: int) -> keras.Model:
+    """A new network, compiled for ``steps`` steps an epoch."""
+    model = new_network(recipe, task, recipe.fit.dtype_policy)
+    smoothing = recipe.fit.label_smoothing
+    model.compile(
+        optimizer=keras.optimizers.Adam(_learning_rate(recipe, steps)),
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+        if _is_sigmoid(model)
+        else keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    if recipe.fit.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(recipe.fit.learning_rate, steps * recipe.fit.epochs)
+    return recipe.fit.learning_rate
+
+
+def _is_sigmoid(model: keras.Model) -> bool:
+    return bool(model.output_shape[-1] == 1)
+
+
+def _target(model: keras.Model, one_hot: NDArray[np.float32]) -> NDArray[np.float32]:
+    """One sigmoid unit learns the probability of the second label."""
+    return one_hot[:, 1:] if _is_sigmoid(model) else one_hot
+
+
+def _targets_for(model: keras.Model, batches: Iterator[Batch]) -> Iterator[Batch]:
+    for pixels, one_hot in batches:
+        yield pixels, _target(model, one_hot)
+
+
+class _Targets(keras.utils.PyDataset):  # type: ignore[misc]
+    def __init__(self, model: keras.Model, batches: ValidationBatches) -> None:
+        super().__init__()
+        self._model, self._batches = model, batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        pixels, one_hot = self._batches[index]
+        return pixels, _target(self._model, one_hot)
+
+
+def _is_over(history: History, recipe: Recipe) -> bool:
+    """Whether the last epoch is done, or patience has run out."""
+    return len(history) >= recipe.fit.epochs or len(history) - _best_epoch(history) > recipe.fit.patience
+
+
+def _best_epoch(history: History) -> int:
+    """Counted from 1; 0 before the first."""
+    return max(range(1, len(history) + 1), key=lambda epoch: history[epoch - 1]["val_accuracy"], default=0)
+
+
+class _Bookkeeping(keras.callbacks.Callback):  # type: ignore[misc]
+    """After each epoch: history, best weights, checkpoint, early stopping. Its only state is the run folder."""
+
+    def __init__(self, run: RunFolder, recipe: Recipe, images_per_epoch: int) -> None:
+        super().__init__()
+        self._run, self._recipe, self._images = run, recipe, images_per_epoch
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Draws dropout from seed and epoch alone, so that a resumed run drops what an uninterrupted one drops."""
+        for layer in self.model.layers:
+            if hasattr(layer, "seed_generator"):
+                layer.seed_generator.state.assign([self._recipe.fit.seed, epoch])
+        self._started = time.monotonic()
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        """Validation begins: training's part of the epoch is over."""
+        self._trained_s = time.monotonic() - self._started
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        """Writes all that the epoch gave."""
+        measured = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(measured["loss"]):
+            raise TrainingError(f"the loss became {measured['loss']} in epoch {epoch + 1}; try a lower learning rate")
+        measured["images_per_s"] = round(self._images / self._trained_s, 1)
+        history = [*self._run.history(), measured]
+        self._run.write_history(history)
+        if _best_epoch(history) == len(history):
+            self._run.save_best(self.model)
+        self._run.save_checkpoint(self.model, epoch + 1)
+        self.model.stop_training = _is_over(history, self._recipe)

@@ -1,0 +1,157 @@
+"""The list of photos that a model is made from: what each is, where it came from, and which split it lies in."""
+
+import csv
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Self
+
+from models.errors import ManifestError, SplitLeakError
+
+SPLITS = {"train": 0.75, "validation": 0.10, "calibration": 0.05, "test": 0.10}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One line of a manifest.
+
+    Attributes:
+        path: relative to the manifest's folder.
+        label: the name of its class; empty where labels are made by turning.
+        group: near-duplicates share one; a group lies in one split.
+        split: one of ``SPLITS``.
+        sha256: of the file's bytes.
+        bytes: size of the file.
+        width: as stored, in pixels.
+        height: as stored, in pixels.
+        dhash: 64-bit difference hash as 16 hexadecimal digits.
+        source: the data set it came from.
+        licence: the terms it came under.
+    """
+
+    path: str
+    label: str
+    group: str
+    split: str
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    dhash: str
+    source: str
+    licence: str
+
+
+_COLUMNS = tuple(field.name for field in fields(Photo))
+_WHOLE_NUMBERS = ("bytes", "width", "height")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Photos and the folder that their paths are relative to."""
+
+    folder: Path
+    photos: tuple[Photo, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads a CSV file.
+
+        Raises:
+            ManifestError: it is missing, lacks a column, or has a line that is not of this form.
+        """
+        if not path.is_file():
+            raise ManifestError(f"there is no manifest {path}; `loupe-train manifest DIR` writes one")
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise ManifestError(f"the manifest {path} lacks the columns {', '.join(missing)}")
+            return cls(path.parent, tuple(_photo(row, path, reader.line_num) for row in reader))
+
+    def write(self, path: Path) -> None:
+        """Writes a CSV file; paths are made relative to its folder."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            writer.writeheader()
+            for photo in self.photos:
+                writer.writerow(asdict(replace(photo, path=os.path.relpath(self.folder / photo.path, path.parent))))
+        partial.replace(path)
+
+    def file(self, photo: Photo) -> Path:
+        """Where a photo lies."""
+        return self.folder / photo.path
+
+    def split(self, *names: str) -> Self:
+        """The photos of these splits, in the manifest's order."""
+        return replace(self, photos=tuple(photo for photo in self.photos if photo.split in names))
+
+    def without(self, sources: Iterable[str]) -> Self:
+        """The photos of all other sources.
+
+        Raises:
+            ManifestError: a source does not occur.
+        """
+        left_out = set(sources)
+        unknown = left_out - {photo.source for photo in self.photos}
+        if unknown:
+            raise ManifestError(f"no photo comes from {', '.join(sorted(unknown))}")
+        return replace(self, photos=tuple(photo for photo in self.photos if photo.source not in left_out))
+
+    def leaked(self) -> frozenset[str]:
+        """The groups that lie in more than one split."""
+        splits = defaultdict(set)
+        for photo in self.photos:
+            splits[photo.group].add(photo.split)
+        return frozenset(group for group, names in splits.items() if len(names) > 1)
+
+    def without_leaks(self) -> Self:
+        """The photos of groups that lie in one split."""
+        leaked = self.leaked()
+        return replace(self, photos=tuple(photo for photo in self.photos if photo.group not in leaked))
+
+    def check_splits(self) -> None:
+        """Fails where a group crosses splits.
+
+        Raises:
+            SplitLeakError: names how many groups do, and two photos of one.
+        """
+        leaked = self.leaked()
+        if leaked:
+            group = min(leaked)
+            pair = [photo for photo in self.photos if photo.group == group]
+            other = next(photo for photo in pair if photo.split != pair[0].split)
+            raise SplitLeakError(
+                f"{len(leaked)} groups of near-duplicates cross splits, e.g. {pair[0].path} ({pair[0].split}) "
+                f"and {other.path} ({other.split})"
+            )
+
+    def digest(self, labels: Sequence[str]) -> str:
+        """SHA-256 of what a measurement on these photos depends on: their digests and labels, and the set of labels."""
+        lines = sorted(f"{photo.sha256} {photo.label}" for photo in self.photos)
+        return hashlib.sha256("\n".join([*labels, *lines]).encode()).hexdigest()
+
+
+def split_of(group: str) -> str:
+    """The split of a group: a hash of its name falls into one of four intervals, so photos added later move nothing."""
+    place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    for name, share in SPLITS.items():
+        if place < share:
+            return name
+        place -= share
+    return name
+
+
+def _photo(row: Mapping[str, str], path: Path, line: int) -> Photo:
+    try:
+        photo = Photo(**{name: int(row[name]) if name in _WHOLE_NUMBERS else row[name] for name in _COLUMNS})  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise ManifestError(f"{path}, line {line}: {error}") from None
+    if photo.split not in SPLITS:
+        raise ManifestError(f"{path}, line {line}: the split is {photo.split!r}; allowed are {', '.join(SPLITS)}")
+    return photo

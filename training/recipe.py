@@ -1,0 +1,83 @@
+"""A recipe: one TOML file that says all there is to say about one experiment."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.errors import TrainingError
+from models.metadata import Name
+from models.preprocessing import Preprocessing
+from training.augmentation import Augmentation
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Architecture(_Frozen):
+    """Which network of ``architectures.py``, and its share of units dropped before the last layer."""
+
+    name: str
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+
+class Fit(_Frozen):
+    """How the weights are found.
+
+    Attributes:
+        epochs: at most; one shows every training photo once (where labels are made by turning: in one random turn).
+        patience: epochs without a better validation accuracy after which training stops.
+        schedule: ``cosine`` lets the learning rate fall to zero over all epochs.
+        dtype_policy: Keras' name; ``mixed_bfloat16`` is 2-4 times faster for plain convolutions where the CPU has it.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    patience: int = Field(10, ge=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    dtype_policy: Literal["float32", "mixed_bfloat16"] = "float32"
+    seed: int = 1
+
+
+class Recipe(_Frozen):
+    """One experiment.
+
+    Attributes:
+        name: of the model, and of its folder in the repository.
+        task: see ``tasks.task_named``.
+        default: whether ``/v1/predict`` asks the model when the caller names none.
+        decision_threshold: for two labels; see ``ModelMetadata``.
+    """
+
+    name: Name
+    task: str
+    description: str
+    default: bool = True
+    decision_threshold: float | None = Field(None, ge=0, le=1)
+    input: Preprocessing
+    architecture: Architecture
+    fit: Fit
+    augmentation: Augmentation = Augmentation()
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads a TOML file.
+
+        Raises:
+            TrainingError: it is missing, no TOML, or a key is unknown or out of its bounds; the first one is named.
+        """
+        try:
+            document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls.model_validate(document)
+        except FileNotFoundError:
+            raise TrainingError(f"there is no recipe {path}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise TrainingError(f"the recipe {path} is not TOML: {error}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise TrainingError(f"the recipe {path} is wrong at {place}: {first['msg']}") from None

@@ -1,0 +1,89 @@
+"""The folder that one training run writes and can be resumed from."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where one run keeps what it makes: recipe, manifest, history, checkpoint, weights, model, metrics and card."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as it was run."""
+        return self.path / "recipe.toml"
+
+    @property
+    def manifest(self) -> Path:
+        """The photos of the run."""
+        return self.path / "manifest.csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's log folder."""
+        return self.path / "tensorboard"
+
+    @property
+    def history_file(self) -> Path:
+        """One line an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def best_weights(self) -> Path:
+        """The weights of the epoch with the best validation accuracy."""
+        return self.path / "best.weights.h5"
+
+    @property
+    def onnx(self) -> Path:
+        """The exported model."""
+        return self.path / "model.onnx"
+
+    def history(self) -> History:
+        """What was measured, one entry a finished epoch."""
+        if not self.history_file.exists():
+            return []
+        with self.history_file.open(newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+    def write_history(self, history: History) -> None:
+        """Replaces the history at once."""
+        partial = self.history_file.with_suffix(".partial")
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(history[0]) if history else [])
+            writer.writeheader()
+            writer.writerows(history)
+        partial.rename(self.history_file)
+
+    def save_checkpoint(self, model: keras.Model, epoch: int) -> None:
+        """Keeps weights and optimizer after ``epoch`` epochs; older checkpoints go once this one is whole."""
+        older = self._checkpoints()
+        partial = self.path / "partial.keras"
+        model.save(partial)
+        partial.rename(self.path / f"epoch-{epoch:04d}.keras")
+        for path in older.values():
+            path.unlink()
+
+    def load_checkpoint(self) -> tuple[keras.Model, int] | None:
+        """The newest checkpoint's compiled model and the number of epochs it has seen, or None."""
+        checkpoints = self._checkpoints()
+        if not checkpoints:
+            return None
+        epoch = max(checkpoints)
+        return keras.models.load_model(checkpoints[epoch]), epoch
+
+    def save_best(self, model: keras.Model) -> None:
+        """Replaces the best weights at once."""
+        partial = self.path / "partial.weights.h5"
+        model.save_weights(partial)
+        partial.rename(self.best_weights)
+
+    def _checkpoints(self) -> Mapping[int, Path]:
+        return {int(path.stem.removeprefix("epoch-")): path for path in self.path.glob("epoch-*.keras")}

@@ -1,0 +1,101 @@
+"""The facts of a run, written into its model file."""
+
+import subprocess
+import tomllib
+from collections import Counter
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from models.metadata import ModelMetadata, Source
+from models.onnx_file import graph_sha256, with_properties
+from models.repository import read_metadata
+from training.manifest import Manifest
+from training.recipe import Recipe
+from training.run_folder import History
+from training.tasks import Task
+
+_TOOLS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow")
+_SOURCES_FILE = Path(__file__).with_name("sources.toml")
+
+
+def stamp(data: bytes, metadata: ModelMetadata) -> bytes:
+    """Returns the ONNX file with this metadata in place of what it had."""
+    return with_properties(data, metadata.to_properties())
+
+
+def restamp(data: bytes, **changes: object) -> bytes:
+    """Returns a stamped ONNX file with some fields of its metadata changed.
+
+    Raises:
+        InvalidModelError: it was not stamped, or a change is not valid.
+    """
+    document = read_metadata(data).model_dump(mode="json") | changes
+    return stamp(data, ModelMetadata.model_validate(document))
+
+
+def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, history: History) -> ModelMetadata:
+    """The metadata of a run's exported model, before it is calibrated and measured.
+
+    Args:
+        recipe: the experiment.
+        task: gives labels and their attributes.
+        data: the ONNX file.
+        manifest: all photos of the run.
+        history: of the fit.
+    """
+    return ModelMetadata(
+        name=recipe.name,
+        version=1,  # publishing gives the real one
+        description=recipe.description,
+        default=recipe.default,
+        labels=task.labels,
+        preprocessing=recipe.input,
+        decision_threshold=recipe.decision_threshold,
+        graph_sha256=graph_sha256(data),
+        sources=_sources(manifest),
+        training=_training(recipe, manifest, history),
+        tools={name: _version(name) for name in _TOOLS},
+        git_revision=git_revision(),
+        created=datetime.now(UTC).date().isoformat(),
+    )
+
+
+def git_revision() -> str:
+    """The commit of the checkout that this code lies in, with ``-dirty`` if it was changed; ``unknown`` outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(  # noqa: S603  # fixed words
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _sources(manifest: Manifest) -> tuple[Source, ...]:
+    known = tomllib.loads(_SOURCES_FILE.read_text(encoding="utf-8"))
+    counts = Counter((photo.source, photo.licence) for photo in manifest.photos)
+    return tuple(
+        Source(name=name, images=count, licence=known.get(name, licence) if licence == "unknown" else licence)
+        for (name, licence), count in sorted(counts.items())
+    )
+
+
+def _training(recipe: Recipe, manifest: Manifest, history: History) -> dict[str, str]:
+    splits = Counter(photo.split for photo in manifest.photos)
+    best = max(history, key=lambda epoch: epoch["val_accuracy"])
+    return {
+        "architecture": recipe.architecture.name,
+        "photos": ", ".join(f"{count} {name}" for name, count in splits.items()),
+        "epochs": f"{len(history)}, the best of them number {history.index(best) + 1}",
+        "validation_accuracy": f"{best['val_accuracy']:.4f}",
+        "images_per_s": f"{sum(epoch['images_per_s'] for epoch in history) / len(history):.0f}",
+        "recipe": recipe.model_dump_json(exclude={"name", "description"}),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ModuleNotFoundError:  # another build of it, such as onnxruntime-gpu
+        return "unknown"
