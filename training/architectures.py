@@ -1,11 +1,13 @@
 """The networks, by the names that recipes give them. Each takes ``uint8[N,H,W,C]``; rescaling is its first layer."""
 
 from collections.abc import Callable
+from functools import partial
 
 import keras
 from keras import layers
 
 from models.errors import TrainingError
+from training.efficientnet_lite import VARIANTS, efficientnet_lite
 
 Shape = tuple[int, int, int]
 Builder = Callable[[Shape, int, float], keras.Model]
@@ -61,4 +63,8 @@ def selfie_talk(shape: Shape, labels: int, dropout: float) -> keras.Model:
     return keras.Model(image, layers.Dense(1, activation="sigmoid", dtype="float32")(x), name="selfie_talk")
 
 
-ARCHITECTURES: dict[str, Builder] = {"orientation_talk": orientation_talk, "selfie_talk": selfie_talk}
+ARCHITECTURES: dict[str, Builder] = {
+    "orientation_talk": orientation_talk,
+    "selfie_talk": selfie_talk,
+    **{name: partial(efficientnet_lite, name) for name in VARIANTS},
+}

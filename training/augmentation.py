@@ -16,6 +16,7 @@ class Augmentation(BaseModel):
     """Ranges and chances; all zero leaves the picture as it is.
 
     Attributes:
+        from_size: side in pixels of the pictures that crops are cut from; None: the input's.
         mirror: mirrors half of the pictures left to right (before they are turned, so that every label is right).
         min_area: smallest share of the picture that a crop keeps.
         max_stretch: a crop's aspect is drawn from e^±this, so that the picture's shape tells nothing.
@@ -26,6 +27,7 @@ class Augmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    from_size: int | None = Field(None, ge=1, le=4096)
     mirror: bool = False
     min_area: float = Field(1.0, gt=0, le=1)
     max_stretch: float = Field(0.0, ge=0, le=1)
@@ -36,18 +38,22 @@ class Augmentation(BaseModel):
     noise: float = Field(0.0, ge=0, le=1)
     jpeg: float = Field(0.0, ge=0, le=1)
 
-    def apply(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Returns a changed copy of ``uint8[H,W,C]``, of the same shape."""
+    def apply(
+        self, pixels: NDArray[np.uint8], shape: tuple[int, int, int], rng: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """Returns a changed copy of ``uint8[H,W,C]``, of the ``shape`` that the network takes."""
         image = Image.fromarray(pixels.squeeze())
-        image = self._geometry(image, rng)
+        image = self._geometry(image, (shape[1], shape[0]), rng)
         image = self._photometry(image, rng)
-        return np.asarray(image).reshape(pixels.shape)
+        return np.asarray(image).reshape(shape)
 
-    def _geometry(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    def _geometry(self, image: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
         if self.tilt:
             image = image.rotate(rng.uniform(-self.tilt, self.tilt), Image.Resampling.BILINEAR)
         if self.min_area < 1 or self.max_stretch:
-            image = image.resize(image.size, Image.Resampling.BILINEAR, box=self._box(image.size, rng))
+            image = image.resize(size, Image.Resampling.BILINEAR, box=self._box(image.size, rng))
+        elif image.size != size:
+            image = image.resize(size, Image.Resampling.BILINEAR)
         if self.mirror and rng.random() < 0.5:
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return image

@@ -75,7 +75,13 @@ def one_hot(labels: NDArray[np.int64], count: int) -> NDArray[np.float32]:
 
 
 def training_batches(
-    photos: Photos, task: Task, augmentation: Augmentation, batch_size: int, seed: int, first_epoch: int = 0
+    photos: Photos,
+    task: Task,
+    augmentation: Augmentation,
+    shape: tuple[int, int, int],
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
 ) -> Iterator[Batch]:
     """Yields shuffled batches for ever, ``steps_per_epoch`` an epoch; each epoch shows each photo at most once.
 
@@ -91,7 +97,7 @@ def training_batches(
         for step in range(steps_per_epoch(photos, batch_size)):
             rng = np.random.default_rng((seed, epoch, step))
             chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
-            samples = [_sample(photos, int(index), task, augmentation, rng) for index in chosen]
+            samples = [_sample(photos, int(index), task, augmentation, shape, rng) for index in chosen]
             yield (
                 np.stack([pixels for pixels, _ in samples]),
                 one_hot(np.array([label for _, label in samples]), len(task.labels)),
@@ -105,9 +111,14 @@ def steps_per_epoch(photos: Photos, batch_size: int) -> int:
 
 
 def _sample(
-    photos: Photos, index: int, task: Task, augmentation: Augmentation, rng: np.random.Generator
+    photos: Photos,
+    index: int,
+    task: Task,
+    augmentation: Augmentation,
+    shape: tuple[int, int, int],
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], int]:
-    pixels = augmentation.apply(photos.pixels[index], rng)
+    pixels = augmentation.apply(photos.pixels[index], shape, rng)
     if task.made_by == "folder":
         return pixels, int(photos.labels[index])
     turns = int(rng.integers(len(task.labels)))

@@ -3,7 +3,9 @@
 import math
 import sys
 import time
+import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from models.errors import TrainingError
 from training import architectures
 from training.dataset import Batch, Photos, ValidationBatches, steps_per_epoch, training_batches
+from training.efficientnet_lite import freeze, load_imagenet_weights
 from training.recipe import Recipe
 from training.run_folder import History, RunFolder
 from training.tasks import Task
@@ -44,7 +47,9 @@ def fit(recipe: Recipe, task: Task, train: Photos, validation: Photos, run: RunF
     run.write_history(run.history()[:epoch])
     if _is_over(run.history(), recipe):
         return run.history()
-    batches = training_batches(train, task, recipe.augmentation, recipe.fit.batch_size, recipe.fit.seed, epoch)
+    batches = training_batches(
+        train, task, recipe.augmentation, recipe.input.shape, recipe.fit.batch_size, recipe.fit.seed, epoch
+    )
     model.fit(
         _targets_for(model, batches),
         steps_per_epoch=steps,
@@ -76,9 +81,11 @@ def new_network(recipe: Recipe, task: Task, dtype_policy: str) -> keras.Model:
 def _compiled(recipe: Recipe, task: Task, steps: int) -> keras.Model:
     """A new network, compiled for ``steps`` steps an epoch."""
     model = new_network(recipe, task, recipe.fit.dtype_policy)
+    start_from(model, recipe.architecture.weights)
+    freeze(model, recipe.architecture.frozen_blocks)
     smoothing = recipe.fit.label_smoothing
     model.compile(
-        optimizer=keras.optimizers.Adam(_learning_rate(recipe, steps)),
+        optimizer=_optimizer(recipe, steps),
         loss=keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
         if _is_sigmoid(model)
         else keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
@@ -87,10 +94,40 @@ def _compiled(recipe: Recipe, task: Task, steps: int) -> keras.Model:
     return model
 
 
+def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    rate = _learning_rate(recipe, steps)
+    if recipe.fit.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=recipe.fit.weight_decay)
+    return keras.optimizers.Adam(rate)
+
+
 def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    if recipe.fit.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(recipe.fit.learning_rate, steps * recipe.fit.epochs)
-    return recipe.fit.learning_rate
+    peak = recipe.fit.learning_rate
+    if recipe.fit.schedule == "constant":
+        return peak
+    warmup = int(recipe.fit.warmup_epochs * steps)
+    decay = max(1, steps * recipe.fit.epochs - warmup)
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(peak, decay)
+    return keras.optimizers.schedules.CosineDecay(0.0, decay, warmup_target=peak, warmup_steps=warmup)
+
+
+def start_from(model: keras.Model, weights: str) -> None:
+    """Gives a network its first weights; see ``recipe.Architecture``.
+
+    Raises:
+        TrainingError: there are none of that name for this network.
+    """
+    if weights == "none":
+        return
+    if weights == "imagenet":
+        load_imagenet_weights(model)
+        return
+    if not Path(weights).is_file():
+        raise TrainingError(f"there are no weights {weights}; allowed are none, imagenet, or a run's best.weights.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # says which layers do not fit, which is what is wanted
+        model.load_weights(weights, skip_mismatch=True)
 
 
 def _is_sigmoid(model: keras.Model) -> bool:

@@ -85,7 +85,8 @@ def train(run: Run, *, resume: bool) -> None:
     splits = [run.manifest.split(name) for name in ("train", "validation")]
     if not all(split.photos for split in splits):
         raise TrainingError("the training or the validation split is empty: there are too few photos")
-    learned, watched = (load_photos(split, run.task, run.recipe.input, run.cache) for split in splits)
+    learned = load_photos(splits[0], run.task, run.recipe.training_input, run.cache)
+    watched = load_photos(splits[1], run.task, run.recipe.input, run.cache)
     fit(run.recipe, run.task, learned, watched, run.folder, resume=resume)
 
 

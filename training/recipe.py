@@ -17,10 +17,20 @@ class _Frozen(BaseModel):
 
 
 class Architecture(_Frozen):
-    """Which network of ``architectures.py``, and its share of units dropped before the last layer."""
+    """The network.
+
+    Attributes:
+        name: a key of ``architectures.ARCHITECTURES``.
+        dropout: share of units dropped before the last layer.
+        weights: to start from: ``none``, ``imagenet``, or the ``best.weights.h5`` of an earlier run of the same network
+            (layers that do not fit, such as the last one of another task, start afresh).
+        frozen_blocks: the stem and so many blocks of an EfficientNet-Lite keep their weights; 0 lets all learn.
+    """
 
     name: str
     dropout: float = Field(0.5, ge=0, lt=1)
+    weights: str = "none"
+    frozen_blocks: int = Field(0, ge=0)
 
 
 class Fit(_Frozen):
@@ -30,6 +40,8 @@ class Fit(_Frozen):
         epochs: at most; one shows every training photo once (where labels are made by turning: in one random turn).
         patience: epochs without a better validation accuracy after which training stops.
         schedule: ``cosine`` lets the learning rate fall to zero over all epochs.
+        warmup_epochs: over which the learning rate rises from zero; for ``cosine`` only.
+        weight_decay: above zero, Adam becomes AdamW.
         dtype_policy: Keras' name; ``mixed_bfloat16`` is 2-4 times faster for plain convolutions where the CPU has it.
     """
 
@@ -37,6 +49,8 @@ class Fit(_Frozen):
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
     patience: int = Field(10, ge=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     dtype_policy: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -62,6 +76,12 @@ class Recipe(_Frozen):
     architecture: Architecture
     fit: Fit
     augmentation: Augmentation = Augmentation()
+
+    @property
+    def training_input(self) -> Preprocessing:
+        """How training photos are cached: as the input, but of the size that crops are cut from."""
+        side = self.augmentation.from_size
+        return self.input.model_copy(update={"height": side, "width": side}) if side else self.input
 
     @classmethod
     def read(cls, path: Path) -> Self:
