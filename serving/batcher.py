@@ -1,0 +1,126 @@
+"""Batcher: single items in, batched calls of one function, single results out; knows neither HTTP nor NumPy.
+
+A free worker takes what has queued while all were busy, up to ``max_batch``, and never waits for more: on a CPU larger
+batches cost more per image, and on a GPU a busy model fills its batches by itself. There is no timer.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Generic, NamedTuple, TypeVar
+
+from models.errors import NotReadyError, QueueFullError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batched(NamedTuple, Generic[Result]):
+    """One item's result, the seconds it waited and the seconds its batch ran."""
+
+    result: Result
+    queue_s: float
+    run_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Job(Generic[Item, Result]):
+    item: Item
+    future: "Future[Batched[Result]]" = field(default_factory=Future)
+    submitted: float = field(default_factory=perf_counter)
+
+
+class Batcher(Generic[Item, Result]):
+    """Threads that answer a bounded queue in batches, first come, first served. Any thread may submit."""
+
+    def __init__(
+        self, run: Callable[[Sequence[Item]], Iterable[Result]], *, max_batch: int, max_queue: int, workers: int = 1
+    ) -> None:
+        """Starts the workers.
+
+        Args:
+            run: answers a batch, one result for each item, in order. Called by several workers at once.
+            max_batch: the most items of one call.
+            max_queue: the most items that wait for a worker.
+            workers: threads that call ``run``.
+        """
+        self._run = run
+        self._max_batch = max_batch
+        self._max_queue = max_queue
+        self._queue: deque[_Job[Item, Result]] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+        for worker in self._workers:
+            worker.start()
+
+    def submit(self, item: Item) -> "Future[Batched[Result]]":
+        """Queues one item; the caller may cancel the future it gets, and then no worker touches the item.
+
+        Raises:
+            QueueFullError: ``max_queue`` items wait already.
+            NotReadyError: the batcher is closed.
+        """
+        job: _Job[Item, Result] = _Job(item)
+        with self._changed:
+            if self._closed:
+                raise NotReadyError("the model is being unloaded")
+            if len(self._queue) >= self._max_queue:
+                self._drop_cancelled()
+            if len(self._queue) >= self._max_queue:
+                raise QueueFullError(f"{len(self._queue)} images wait already; at most {self._max_queue} may")
+            self._queue.append(job)
+            self._changed.notify()
+        return job.future
+
+    def close(self) -> None:
+        """Takes no more items, answers those that wait, and ends the workers."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for worker in self._workers:
+            worker.join()
+
+    def _drop_cancelled(self) -> None:
+        self._queue = deque(job for job in self._queue if not job.future.cancelled())
+
+    def _work(self) -> None:
+        while (batch := self._take()) is not None:
+            if batch:
+                self._answer(batch)
+
+    def _take(self) -> list[_Job[Item, Result]] | None:
+        """Waits for jobs; returns those of one batch, perhaps none if all were cancelled, or None at the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._closed)
+            if not self._queue:
+                return None
+            batch: list[_Job[Item, Result]] = []
+            while self._queue and len(batch) < self._max_batch:
+                job = self._queue.popleft()
+                if job.future.set_running_or_notify_cancel():
+                    batch.append(job)
+            return batch
+
+    def _answer(self, batch: list[_Job[Item, Result]]) -> None:
+        started = perf_counter()
+        try:
+            results = self._run([job.item for job in batch])
+            answers = list(zip(batch, results, strict=True))
+        except Exception as error:
+            self._fail(batch, error)
+            return
+        run_s = perf_counter() - started
+        for job, result in answers:
+            job.future.set_result(Batched(result, started - job.submitted, run_s))
+
+    def _fail(self, batch: list[_Job[Item, Result]], error: Exception) -> None:
+        """One bad item must not fail its neighbours: each is asked alone, and only those that fail alone fail."""
+        if len(batch) == 1:
+            batch[0].future.set_exception(error)
+            return
+        for job in batch:
+            self._answer([job])

@@ -1,0 +1,68 @@
+"""JSON logs with a request id; never pixels, file names, EXIF or query strings of what people send."""
+
+import logging
+import re
+from contextvars import ContextVar
+from time import perf_counter
+from uuid import uuid4
+
+from pythonjsonlogger.json import JsonFormatter
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID_HEADER = "X-Request-ID"
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the request that is being answered; None outside of requests."""
+
+_log = logging.getLogger("loupe.access")
+_SANE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+
+
+def configure_logging(level: str) -> None:
+    """Writes all records from ``level`` on as one JSON line each on stderr."""
+    handler = logging.StreamHandler()
+    handler.addFilter(_add_request_id)
+    fields = ["levelname", "name", "message"]
+    renamed = {"levelname": "level", "name": "logger"}
+    handler.setFormatter(JsonFormatter(fields, rename_fields=renamed, timestamp="time", reserved_attrs=_RESERVED))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def _add_request_id(record: logging.LogRecord) -> bool:
+    if (current := request_id.get()) is not None:
+        record.request_id = current
+    return True
+
+
+_RESERVED = [*vars(logging.makeLogRecord({})), "message", "color_message"]  # uvicorn adds a coloured copy
+
+
+class RequestLog:
+    """ASGI middleware: gives each request an id, the caller's if it is sane, and logs one line for it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
+        current = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        request_id.set(current)
+        started, status = perf_counter(), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = current
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            duration_ms = round((perf_counter() - started) * 1000, 2)
+            fields = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
+            _log.info("request", extra=fields)

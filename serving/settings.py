@@ -1,0 +1,114 @@
+"""Settings: every knob of the service, from ``LOUPE_…`` environment variables and the command line's options."""
+
+import os
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import models
+from models.errors import SettingsError
+from models.images import ImageLimits
+from models.metadata import DeviceKind
+
+Device = Literal["auto", DeviceKind]
+PREFIX = "LOUPE_"
+
+_PORT = 8000
+_MIB = 1024 * 1024
+# Kubernetes injects these for a Service named loupe; LOUPE_PORT=tcp://… is among them, see `_not_a_service_link`.
+_SERVICE_LINK = re.compile(r"SERVICE_.+|PORT_\d+_.+")
+
+
+class Settings(BaseSettings):
+    """What a person may choose. A setting's variable is ``LOUPE_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    models: Path = Field(
+        Path(models.__file__).parent,
+        description="Folder of the models: <name>/<version>/model.onnx; the latest are served.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 or :: for every interface.")
+    port: int = Field(_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    device: Device = Field(
+        "auto",
+        description="Where the models run; auto takes CUDA if it really loads, else the CPU; tensorrt only if named.",
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Threads that decode, and on the CPU workers of each model; unset: one per core.",
+    )
+    max_batch_images: int | None = Field(
+        None, ge=1, le=1024, description="Images that one call of a model takes; unset: 8 on the CPU, 32 on a GPU."
+    )
+    max_image_bytes: int = Field(32 * _MIB, ge=1, description="Bytes of one encoded image.")
+    max_image_pixels: int = Field(50_000_000, ge=1, description="Width x height of one decoded image.")
+    max_request_bytes: int = Field(64 * _MIB, ge=1, description="Bytes of one request's body.")
+    max_request_images: int = Field(64, ge=1, description="Images of one request.")
+    max_queued_images: int = Field(
+        256, ge=1, description="Images that are being answered or wait for it, of all requests."
+    )
+    max_held_bytes: int = Field(
+        512 * _MIB, ge=1, description="Bytes of all bodies that are arriving or held until they are answered."
+    )
+    request_timeout_s: float = Field(
+        30, gt=0, le=3600, description="Seconds that a body may take to arrive, and then again its answer."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe log records that are written, as JSON lines on stderr."
+    )
+
+    @classmethod
+    def load(cls, **options: object) -> Self:
+        """Reads the environment; options that are not None stand above it.
+
+        Raises:
+            SettingsError: a value is out of its bounds, or a ``LOUPE_…`` variable is no setting.
+        """
+        _refuse_unknown_variables(set(cls.model_fields))
+        try:
+            return cls(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from None
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        """What one picture may cost."""
+        return ImageLimits(self.max_image_bytes, self.max_image_pixels)
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object) -> object:
+        return _PORT if isinstance(value, str) and value.startswith("tcp://") else value
+
+    @model_validator(mode="after")
+    def _one_request_fits(self) -> Self:
+        """A request that could never be admitted would be told to try again for ever."""
+        for larger, smaller in (
+            ("max_request_bytes", "max_image_bytes"),
+            ("max_held_bytes", "max_request_bytes"),
+            ("max_queued_images", "max_request_images"),
+        ):
+            if getattr(self, larger) < getattr(self, smaller):
+                raise ValueError(f"{PREFIX}{larger.upper()} must not be below {PREFIX}{smaller.upper()}")
+        return self
+
+
+def _refuse_unknown_variables(known: set[str]) -> None:
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name.lower() not in known and not _SERVICE_LINK.fullmatch(name):
+            settings = ", ".join(PREFIX + setting.upper() for setting in sorted(known))
+            raise SettingsError(f"{variable} is not a setting; there are: {settings}")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    return f"{PREFIX}{str(first['loc'][0]).upper()}={first['input']} is not allowed: {first['msg']}"

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import models
+from models.errors import SettingsError
+from models.images import ImageLimits
+from serving.settings import Settings
+
+
+def test_the_design_is_the_default():
+    settings = Settings.load()
+    assert (settings.host, settings.port, settings.device) == ("127.0.0.1", 8000, "auto")
+    assert settings.models == Path(models.__file__).parent
+    assert settings.image_limits == ImageLimits()
+    assert (settings.max_request_bytes, settings.max_request_images) == (64 * 1024**2, 64)
+    assert settings.request_timeout_s == 30
+
+
+def test_every_setting_is_described():
+    undescribed = [name for name, field in Settings.model_fields.items() if not field.description]
+    assert undescribed == []
+
+
+def test_variables_set_and_options_win(monkeypatch):
+    monkeypatch.setenv("LOUPE_PORT", "9000")
+    monkeypatch.setenv("LOUPE_HOST", "0.0.0.0")
+    settings = Settings.load(port=9001, host=None)
+    assert (settings.host, settings.port) == ("0.0.0.0", 9001)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("LOUPE_PORT", "99999", "LOUPE_PORT=99999 is not allowed"),
+        ("LOUPE_DEVICE", "gpu", "LOUPE_DEVICE=gpu is not allowed"),
+        ("LOUPE_REQUEST_TIMEOUT_S", "nan", "LOUPE_REQUEST_TIMEOUT_S=nan is not allowed"),
+        ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; there are: LOUPE_DEVICE, "),
+        ("LOUPE_MAX_QUEUED_IMAGES", "1", "LOUPE_MAX_QUEUED_IMAGES must not be below LOUPE_MAX_REQUEST_IMAGES"),
+    ],
+)
+def test_a_bad_variable_is_one_sentence(monkeypatch, variable, value, sentence):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        Settings.load()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_kubernetes_injects_is_passed_over(monkeypatch):
+    monkeypatch.setenv("LOUPE_PORT", "tcp://10.0.0.1:8000")
+    monkeypatch.setenv("LOUPE_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("LOUPE_SERVICE_PORT_HTTP", "8000")
+    monkeypatch.setenv("LOUPE_PORT_8000_TCP_ADDR", "10.0.0.1")
+    assert Settings.load().port == 8000
+
+
+def test_settings_do_not_change():
+    with pytest.raises(ValidationError):
+        Settings().port = 1
