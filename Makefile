@@ -1,0 +1,88 @@
+# Loupe's tasks; `make` alone lists them. Settings stand on make's command line: make serve PORT=9000 DEVICE=cpu
+# Three environments, each remade only when its lock file or pyproject.toml changes:
+# .venv serves, .venv-dev trains and tests, .venv-uv holds uv, which fills the other two.
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check fix train loadtest image lock
+
+RECIPE = training/recipes/orientation_talk.toml
+TARGET = cpu
+
+# The first Python that really runs (a version manager's shim may name one that is not there) and can make environments.
+usable = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON = $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	if $$python -c '$(usable)' 2>/dev/null; then echo $$python; break; fi; done)
+no_python = Loupe needs Python 3.11, 3.12 or 3.13 with its venv module (Debian: apt-get install python3-venv), \
+	and none runs here; name another with make PYTHON=/path/to/python
+
+# The lock's onnxruntime-gpu is built for CUDA 13, which needs a driver from 580 and a GPU from Turing (7.5) on.
+gpus = timeout 20 nvidia-smi --query-gpu=driver_version,compute_cap --format=csv,noheader 2>/dev/null
+found = $(shell $(gpus) | awk -F', ' '$$1 >= 580 && $$2 >= 7.5 { found = 1 } END { print found ? "gpu" : "cpu" }')
+wanted = $(or $(filter gpu cpu,$(DEVICE)),$(error DEVICE=$(DEVICE) is not allowed: it is gpu or cpu))
+by_hand = $(filter command,$(origin $(1)))
+device = $(if $(call by_hand,DEVICE),$(wanted),$(found))
+option = $(if $(call by_hand,$(1)),--$(2) '$(or $(3),$($(1)))')
+
+dev := .venv-dev/bin
+uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
+compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
+
+help:  ## lists these targets
+	@sed -nE 's/^([a-z]+):[^#]*## /\1\t/p' Makefile | expand -t 10
+
+setup:  ## makes all environments and does nothing else
+	@$(MAKE) --silent .venv/synced-serving$(if $(filter gpu,$(device)),-gpu) .venv-dev/synced-dev
+
+serve:  ## serves the models of models/: HOST=127.0.0.1 PORT=8000 DEVICE=gpu|cpu (or LOUPE_… variables)
+	@$(MAKE) --silent .venv/synced-serving$(if $(filter gpu,$(device)),-gpu)
+	@exec .venv/bin/loupe serve $(call option,HOST,host) $(call option,PORT,port) \
+		$(call option,DEVICE,device,$(DEVICE:gpu=cuda))
+
+test: .venv-dev/synced-dev  ## runs the tests: ARGS='tests/models -k exif'
+	$(dev)/python -m pytest $(ARGS)
+
+check: .venv-dev/synced-dev  ## formatting, lint, types and the arrows between the rooms; changes nothing
+	$(dev)/ruff format --check
+	$(dev)/ruff check
+	$(dev)/mypy
+	$(dev)/lint-imports
+
+fix: .venv-dev/synced-dev  ## formats, and repairs what lint can repair
+	$(dev)/ruff check --fix
+	$(dev)/ruff format
+
+train: .venv-dev/synced-dev  ## trains a recipe: RECIPE=training/recipes/….toml
+	$(dev)/loupe-train train $(RECIPE) $(ARGS)
+
+loadtest: .venv-dev/synced-dev  ## asks a Loupe under load, and starts one if none is named: URL=… USERS=4 DURATION=30
+	$(dev)/python -m loadtest.cli $(call option,URL,url) $(call option,USERS,users) $(call option,DURATION,duration-s)
+
+image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BASE=… FLAGS=…
+	@tool=$$(for tool in docker podman buildah; do if $$tool info >/dev/null 2>&1; then echo $$tool; break; fi; done); \
+	[ -n "$$tool" ] || { echo "no container tool runs here: install docker, podman or buildah" >&2; exit 1; }; \
+	revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown); \
+	BUILDAH_FORMAT=docker $$tool build --target $(TARGET) --tag loupe:$(TARGET) --build-arg REVISION=$$revision \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(FLAGS) .
+
+lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that still fit: UPGRADE=--upgrade
+	$(compile) pyproject.toml --extra serving --output-file requirements/serving.txt
+	$(compile) pyproject.toml --extra serving-gpu --output-file requirements/serving-gpu.txt
+	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra tracing --extra training --extra loadtest \
+		--group dev --output-file requirements/dev.txt
+	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
+	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt
+
+.venv-uv/made: requirements/uv.txt
+	$(if $(PYTHON),,$(error $(no_python)))
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+# The stamp's name says which lock the environment holds: onnxruntime and onnxruntime-gpu never meet in one.
+.venv/synced-% .venv-dev/synced-%: requirements/%.txt requirements/build.txt pyproject.toml .venv-uv/made
+	[ -x $(@D)/bin/python ] || $(uv) venv --quiet --clear --python .venv-uv/bin/python $(@D)
+	rm -f $(@D)/synced-*
+	$(uv) pip sync --python $(@D) --require-hashes $<
+	$(uv) pip install --quiet --python $(@D) --no-deps --build-constraints requirements/build.txt --editable .
+	touch $@

@@ -1,0 +1,1 @@
+"""What Loupe answers under load, asked over HTTP as any client would."""
