@@ -4,7 +4,7 @@
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fix train loadtest image lock
+.PHONY: help setup serve test check fix train loadtest examples image lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -58,6 +58,9 @@ train: .venv-dev/synced-dev  ## trains a recipe: RECIPE=training/recipes/….tom
 loadtest: .venv-dev/synced-dev  ## asks a Loupe under load, and starts one if none is named: URL=… USERS=4 DURATION=30
 	$(dev)/python -m loadtest.cli $(call option,URL,url) $(call option,USERS,users) $(call option,DURATION,duration-s)
 
+examples: .venv-dev/synced-dev  ## runs the talks' worked examples and draws their pictures: PICTURES=training/examples/pictures
+	$(dev)/python -m training.examples $(PICTURES)
+
 image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BASE=… FLAGS=…
 	@tool=$$(for tool in docker podman buildah; do if $$tool info >/dev/null 2>&1; then echo $$tool; break; fi; done); \
 	[ -n "$$tool" ] || { echo "no container tool runs here: install docker, podman or buildah" >&2; exit 1; }; \
@@ -66,12 +69,16 @@ image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BAS
 		$(if $(BASE),--build-arg BASE=$(BASE)) $(FLAGS) .
 
 lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that still fit: UPGRADE=--upgrade
-	$(compile) pyproject.toml --extra serving --output-file requirements/serving.txt
-	$(compile) pyproject.toml --extra serving-gpu --output-file requirements/serving-gpu.txt
-	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra tracing --extra training --extra loadtest \
-		--group dev --output-file requirements/dev.txt
+	$(compile) pyproject.toml --extra serving --extra grpc --output-file requirements/serving.txt
+	$(compile) pyproject.toml --extra serving-gpu --extra grpc --output-file requirements/serving-gpu.txt
+	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra tracing --extra training --extra search \
+		--extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
 	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
 	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt
+
+proto: .venv-dev/synced-dev  ## generates the gRPC messages and stubs from their .proto file
+	$(dev)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. --grpc_python_out=. \
+		serving/open_inference/protobuf/open_inference.proto
 
 .venv-uv/made: requirements/uv.txt
 	$(if $(PYTHON),,$(error $(no_python)))

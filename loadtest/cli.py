@@ -1,20 +1,19 @@
 """``python -m loadtest.cli``: the load test, on a server that is given or on one that it starts and stops."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from loadtest.processes import server
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 _LAST_ANSWERS_S = 30  # so that a request on its way at the end is no failure
-_READY = "Loupe is ready at "
 
 
 @app.command()
@@ -24,27 +23,8 @@ def run(
     duration_s: Annotated[int, typer.Option(min=1, help="Seconds that they ask.")] = 30,
 ) -> None:
     """Prints throughput, percentiles and failures. Exit status 1 if anything failed."""
-    with nullcontext(url) if url else _server() as address:
+    with nullcontext((url, 0)) if url else server() as (address, _):
         raise typer.Exit(_locust(address, users, duration_s))
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    command = [sys.executable, "-m", "serving.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
-    quiet = {"LOUPE_LOG_LEVEL": "warning"} | os.environ
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=quiet) as server:  # noqa: S603
-        try:
-            yield _ready_url(server)
-        finally:
-            server.terminate()
-
-
-def _ready_url(server: "subprocess.Popen[str]") -> str:
-    for line in server.stdout or ():
-        if line.startswith(_READY):
-            return line.removeprefix(_READY).strip()
-    typer.echo("the server that the load test started ended before it was ready", err=True)
-    raise typer.Exit(1)
 
 
 def _locust(url: str, users: int, duration_s: int) -> int:

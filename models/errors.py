@@ -11,7 +11,10 @@
     │   └── VersionExistsError        a published version is never overwritten
     ├── RequestError                  the request is malformed
     │   ├── RequestTooLargeError      too many bytes or images in one request
-    │   └── RequestTimeoutError       the body arrives too slowly
+    │   ├── RequestTimeoutError       the body arrives too slowly
+    │   ├── HeadersTooLargeError      the headers have too many bytes
+    │   ├── UnauthorizedError         the key or token is missing or wrong
+    │   └── ForbiddenError            control calls are off
     ├── ServiceError                  the service cannot answer now
     │   ├── QueueFullError            try again after a pause
     │   ├── NotReadyError             starting or draining
@@ -75,6 +78,18 @@ class RequestTooLargeError(RequestError):
 
 class RequestTimeoutError(RequestError):
     """The request's body arrives too slowly."""
+
+
+class HeadersTooLargeError(RequestError):
+    """The request's headers have too many bytes."""
+
+
+class UnauthorizedError(RequestError):
+    """The API key or the token is missing or wrong."""
+
+
+class ForbiddenError(RequestError):
+    """Control calls are off, as no token is set."""
 
 
 class ServiceError(LoupeError):

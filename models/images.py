@@ -8,10 +8,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from models.errors import ImageTooLargeError, UndecodableImageError, UnsupportedImageError
+from models.heif import is_heif, open_heif
 from models.tiff import tile_pixels
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-"""Pillow's names of the formats that are served; of several frames, the first counts."""
+"""Pillow's names of the formats that are served in any case; of several frames, the first counts. See also heif.py."""
 
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112
@@ -27,7 +28,6 @@ _UPRIGHT: dict[int, Image.Transpose | None] = {
 }
 _INVERSE = {6: 8, 8: 6}  # the other six undo themselves
 _SWAPS_SIDES = (5, 6, 7, 8)
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"})
 _MEGAPIXEL = 1_000_000
 
 # Pillow's own guard warns at one limit and raises at its double; `decode` has one limit, checked from the header.
@@ -66,13 +66,14 @@ def decode(
         at_least: the size that the caller goes on to reduce the returned image to. A JPEG is then decoded at the
             smallest DCT scale (1/8, 1/4, 1/2, 1) that is not below it on either side. None decodes at full size.
         limits: refused beyond these, from the header, before any pixel is allocated.
-        apply_exif: whether to apply the EXIF orientation (all eight values).
+        apply_exif: whether to apply the EXIF orientation (all eight values). HEIC and AVIF files are turned as their
+            container says in any case: it is not EXIF that turns them.
 
     Returns:
         An RGB image: grey and palette expanded, alpha laid over white, 16 bits scaled to 8, CMYK converted.
 
     Raises:
-        UnsupportedImageError: the bytes are not of one of ``FORMATS``.
+        UnsupportedImageError: the bytes are not of one of ``FORMATS``, nor HEIC or AVIF with the extra ``heif``.
         ImageTooLargeError: more bytes or pixels than ``limits`` allow.
         UndecodableImageError: the file is broken or truncated.
     """
@@ -84,19 +85,25 @@ def decode(
     try:
         return _upright_rgb(image, at_least, apply_exif)
     except Exception as error:  # Pillow's decoders raise anything, from SyntaxError to struct.error, on hostile bytes
-        raise UndecodableImageError(f"the {image.format} image cannot be decoded: {error}") from error
+        raise UndecodableImageError(f"the {image.format} image cannot be decoded: {_one_line(error)}") from error
 
 
 def _open(data: bytes) -> Image.Image:
     """Reads the header only."""
     try:
-        return Image.open(BytesIO(data), formats=_OPENERS)
+        return open_heif(data) if is_heif(data) else Image.open(BytesIO(data), formats=_OPENERS)
+    except UnsupportedImageError:
+        raise
     except UnidentifiedImageError:
         if _has_known_start(data):
             raise UndecodableImageError("the image's header is broken or cut off") from None
         raise UnsupportedImageError(_unsupported(data)) from None
     except Exception as error:
-        raise UndecodableImageError(f"the image's header cannot be read: {error}") from error
+        raise UndecodableImageError(f"the image's header cannot be read: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())  # libheif ends its messages with an empty line
 
 
 def _refuse_bomb(pixels: int, described: str, limits: ImageLimits) -> None:
@@ -111,10 +118,8 @@ def _has_known_start(data: bytes) -> bool:
 
 
 def _unsupported(data: bytes) -> str:
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return "HEIC and AVIF images need the extra `heif`, which is not installed"
     kind = "empty" if not data else "not an image that is served"
-    return f"the data is {kind}; allowed are {', '.join(FORMATS)}"
+    return f"the data is {kind}; allowed are {', '.join(FORMATS)}, and with the extra `heif` HEIC and AVIF"
 
 
 def _upright_rgb(image: Image.Image, at_least: Size | None, apply_exif: bool) -> Image.Image:
@@ -123,7 +128,8 @@ def _upright_rgb(image: Image.Image, at_least: Size | None, apply_exif: bool) ->
         stored = (at_least.width, at_least.height)
         image.draft(None, stored[::-1] if apply_exif and orientation in _SWAPS_SIDES else stored)
     image.load()
-    turn = _turn(orientation, apply_exif, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
+    wanted = apply_exif or image.format == "AVIF"  # Pillow tells an AVIF container's own turn as if EXIF did
+    turn = _turn(orientation, wanted, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
     rgb = _to_rgb(image)
     return rgb if turn is None else rgb.transpose(turn)
 

@@ -112,7 +112,10 @@ class ModelRepository:
 
     @staticmethod
     def _versions(folder: Path) -> tuple[int, ...]:
-        numbers = [path.name for path in folder.iterdir() if path.name.isdecimal() and (path / FILE_NAME).is_file()]
+        try:
+            numbers = [path.name for path in folder.iterdir() if path.name.isdecimal() and (path / FILE_NAME).is_file()]
+        except FileNotFoundError:  # removed since it was listed
+            return ()
         return tuple(sorted(int(number) for number in numbers if str(int(number)) == number and int(number) > 0))
 
 

@@ -8,11 +8,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
-from models.errors import NotReadyError, QueueFullError
+from models.errors import DeadlineExceededError, NotReadyError, QueueFullError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,9 +29,10 @@ class Batched(NamedTuple, Generic[Result]):
     run_s: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Job(Generic[Item, Result]):
     item: Item
+    deadline: float
     future: "Future[Batched[Result]]" = field(default_factory=Future)
     submitted: float = field(default_factory=perf_counter)
 
@@ -57,24 +61,35 @@ class Batcher(Generic[Item, Result]):
         for worker in self._workers:
             worker.start()
 
-    def submit(self, item: Item) -> "Future[Batched[Result]]":
-        """Queues one item; the caller may cancel the future it gets, and then no worker touches the item.
+    def submit(self, item: Item, deadline: float = inf) -> "Future[Batched[Result]]":
+        """Queues one item.
+
+        Args:
+            item: what ``run`` shall answer.
+            deadline: the ``perf_counter()`` from which on no worker takes the item any more.
+
+        Returns:
+            Its answer, or DeadlineExceededError. A caller who cancels it takes the item out of the queue.
 
         Raises:
             QueueFullError: ``max_queue`` items wait already.
             NotReadyError: the batcher is closed.
         """
-        job: _Job[Item, Result] = _Job(item)
+        job: _Job[Item, Result] = _Job(item, deadline)
         with self._changed:
             if self._closed:
                 raise NotReadyError("the model is being unloaded")
             if len(self._queue) >= self._max_queue:
-                self._drop_cancelled()
-            if len(self._queue) >= self._max_queue:
                 raise QueueFullError(f"{len(self._queue)} images wait already; at most {self._max_queue} may")
             self._queue.append(job)
             self._changed.notify()
+        job.future.add_done_callback(partial(self._forget, job))
         return job.future
+
+    @property
+    def waiting(self) -> int:
+        """Items that no worker has taken yet."""
+        return len(self._queue)
 
     def close(self) -> None:
         """Takes no more items, answers those that wait, and ends the workers."""
@@ -84,16 +99,20 @@ class Batcher(Generic[Item, Result]):
         for worker in self._workers:
             worker.join()
 
-    def _drop_cancelled(self) -> None:
-        self._queue = deque(job for job in self._queue if not job.future.cancelled())
+    def _forget(self, job: _Job[Item, Result], future: "Future[Batched[Result]]") -> None:
+        """At once, as whoever left must not hold memory until a worker gets there."""
+        if future.cancelled():
+            with self._changed, suppress(ValueError):
+                self._queue.remove(job)
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
             if batch:
                 self._answer(batch)
+            del batch  # while it waits for the next one, it must not hold the photos of the last
 
     def _take(self) -> list[_Job[Item, Result]] | None:
-        """Waits for jobs; returns those of one batch, perhaps none if all were cancelled, or None at the end."""
+        """Waits for jobs; returns those of one batch, perhaps none if nobody wants them now, or None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed)
             if not self._queue:
@@ -101,7 +120,7 @@ class Batcher(Generic[Item, Result]):
             batch: list[_Job[Item, Result]] = []
             while self._queue and len(batch) < self._max_batch:
                 job = self._queue.popleft()
-                if job.future.set_running_or_notify_cancel():
+                if _is_wanted(job):
                     batch.append(job)
             return batch
 
@@ -124,3 +143,12 @@ class Batcher(Generic[Item, Result]):
             return
         for job in batch:
             self._answer([job])
+
+
+def _is_wanted(job: _Job[Item, Result]) -> bool:
+    if not job.future.set_running_or_notify_cancel():
+        return False
+    if perf_counter() < job.deadline:
+        return True
+    job.future.set_exception(DeadlineExceededError("its time was up before a worker was free"))
+    return False

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from models.errors import QueueFullError
+from models.errors import QueueFullError, RequestTooLargeError
 
 
 class Budget:
@@ -16,11 +16,16 @@ class Budget:
 
     @contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
-        """Yields ``take(amount)``, which raises QueueFullError beyond the limit; gives all of it back at the end."""
+        """Yields ``take(amount)``; gives all that it took back at the end.
+
+        ``take`` raises QueueFullError beyond the limit, and RequestTooLargeError where no wait would ever help.
+        """
         leased = 0
 
         def take(amount: int) -> None:
             nonlocal leased
+            if leased + amount > self.limit:
+                raise RequestTooLargeError(f"the request needs more than the {self.limit} {self.unit} that there are")
             if self.taken + amount > self.limit:
                 raise QueueFullError(
                     f"the service is full: it holds {self.taken} of {self.limit} {self.unit}; try again"

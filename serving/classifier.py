@@ -1,7 +1,12 @@
 """Classifier: a model behind its batcher; one tensor in, one Prediction out."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
 from typing import Self
 
 import numpy as np
@@ -9,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.metadata import ModelMetadata
 from serving.batcher import Batched, Batcher
+from serving.observer import UNOBSERVED, Observer
 from serving.onnx_model import OnnxModel
 
 
@@ -48,23 +54,63 @@ class Prediction:
 class Classifier:
     """Answers single images; they share the model's batches with those of all other callers."""
 
-    def __init__(self, model: OnnxModel, *, workers: int, max_batch: int, max_queue: int) -> None:
+    def __init__(self, model: OnnxModel, *, workers: int, max_queue: int, observer: Observer = UNOBSERVED) -> None:
         self.model = model
         self.metadata = model.metadata
         self._batcher = Batcher[NDArray[np.uint8], NDArray[np.float32]](
-            model.run, max_batch=max_batch, max_queue=max_queue, workers=workers
+            partial(_run, model, observer), max_batch=model.max_batch, max_queue=max_queue, workers=workers
         )
+        self._users = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    async def predict(self, pixels: NDArray[np.uint8]) -> Batched[Prediction]:
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a worker."""
+        return self._batcher.waiting
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps the classifier from being given up while a request is under way; for the event loop's thread."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def predict(self, pixels: NDArray[np.uint8], deadline: float = inf) -> Batched[Prediction]:
         """Answers one image, ``uint8[H, W, C]`` as ``metadata.preprocessing.apply`` returns it.
+
+        Raises:
+            DeadlineExceededError: no worker was free before ``perf_counter()`` reached the deadline.
+            LoupeError: as ``submit``.
+        """
+        batched = await asyncio.wrap_future(self.submit(pixels, deadline))
+        return Batched(Prediction.of(self.metadata, batched.result), batched.queue_s, batched.run_s)
+
+    def submit(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[NDArray[np.float32]]]":
+        """Queues one image; its future gets the probabilities, ``float32[K]``.
 
         Raises:
             QueueFullError: too many images wait for this model.
             NotReadyError: the model is being unloaded.
         """
-        batched = await asyncio.wrap_future(self._batcher.submit(pixels))
-        return Batched(Prediction.of(self.metadata, batched.result), batched.queue_s, batched.run_s)
+        return self._batcher.submit(pixels, deadline)
+
+    async def retire(self) -> None:
+        """Waits for the requests that use it, then closes it."""
+        await self._idle.wait()
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self._batcher.close()
+
+
+def _run(model: OnnxModel, observer: Observer, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """No method: a classifier that its own workers refer to would wait for the garbage collector to be freed."""
+    observer.batch_ran(model.metadata.name, len(images))
+    return model.run(images)

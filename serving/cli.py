@@ -45,18 +45,19 @@ def serve(
     ] = None,
     device: DeviceOption = None,
 ) -> None:
-    """Serves the latest version of every model until SIGTERM or Ctrl-C."""
+    """Serves models until SIGTERM or Ctrl-C."""
     # Imported here, as FastAPI costs half a second that no other command needs.
     from serving.app import create_app
     from serving.logging import configure_logging
-    from serving.server import Server, listen
+    from serving.server import Server, listen, stoppable
 
     with _one_sentence():
         settings = Settings.load(models=models, host=host, port=port, device=device)
         configure_logging(settings.log_level)
         listener = listen(settings.host, settings.port)
-        server = Server(create_app(settings), listener, settings.request_timeout_s, on_ready=_announce)
-        server.serve_until_stopped()
+        with stoppable():
+            server = Server(create_app(settings), listener, settings, on_ready=_announce)
+            server.serve_until_stopped()
 
 
 @app.command()

@@ -8,7 +8,10 @@ from starlette.responses import JSONResponse, Response
 
 from models.errors import (
     DeadlineExceededError,
+    ForbiddenError,
+    HeadersTooLargeError,
     ImageTooLargeError,
+    InvalidModelError,
     LoupeError,
     ModelNotFoundError,
     NotReadyError,
@@ -16,14 +19,19 @@ from models.errors import (
     RequestError,
     RequestTimeoutError,
     RequestTooLargeError,
+    UnauthorizedError,
     UndecodableImageError,
     UnsupportedImageError,
 )
 from serving.logging import REQUEST_ID_HEADER, request_id
+from serving.recorder import current_record
 from serving.schemas import ErrorBody
 
 STATUSES: dict[type[LoupeError], int] = {
     RequestError: 400,
+    InvalidModelError: 400,
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
     ModelNotFoundError: 404,
     RequestTimeoutError: 408,
     ImageTooLargeError: 413,
@@ -31,16 +39,21 @@ STATUSES: dict[type[LoupeError], int] = {
     UnsupportedImageError: 415,
     UndecodableImageError: 422,
     QueueFullError: 429,
+    HeadersTooLargeError: 431,
     NotReadyError: 503,
     DeadlineExceededError: 504,
 }
 """A class that is not here has its nearest ancestor's status, and 500 if none is here."""
+
+ANSWERING = tuple(error for error in STATUSES if error not in (InvalidModelError, ForbiddenError))
+"""What calls that predict may meet; the others are for control calls."""
 
 _HEADERS: dict[type[LoupeError], dict[str, str]] = {
     QueueFullError: {"Retry-After": "1"},
     # The rest of the body is not read, so the connection cannot carry another request.
     RequestTimeoutError: {"Connection": "close"},
     RequestTooLargeError: {"Connection": "close"},
+    UnauthorizedError: {"WWW-Authenticate": "Bearer"},
 }
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is left to read it, but the log is
 
@@ -48,6 +61,11 @@ _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is left to read it, but t
 def error_body(error: LoupeError) -> ErrorBody:
     """The body of an error, and what stands in the place of a bad image among several."""
     return ErrorBody(error=str(error), error_type=type(error).__name__)
+
+
+def error_response(error: LoupeError) -> Response:
+    """The whole answer, for those who meet the error before the routes do."""
+    return _response(_status(error), str(error), type(error).__name__, _HEADERS.get(type(error)))
 
 
 def documented(*errors: type[LoupeError]) -> dict[int | str, dict[str, object]]:
@@ -74,15 +92,18 @@ def _status(error: Exception) -> int:
 
 
 def _response(status: int, error: str, error_type: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    if (record := current_record.get()) is not None:
+        record.error_type = error_type
     return JSONResponse({"error": error, "error_type": error_type}, status, headers)
 
 
 def _loupe_error(_: Request, error: Exception) -> Response:
-    return _response(_status(error), str(error), type(error).__name__, _HEADERS.get(type(error)))  # type: ignore[arg-type]
+    assert isinstance(error, LoupeError)  # noqa: S101 - Starlette types every handler's argument as Exception
+    return error_response(error)
 
 
 def _framework_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette types every handler's argument as Exception
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
     headers = dict(error.headers or {})
     sentence = f"{request.method} {request.url.path}: {error.detail}"
     if "Allow" in headers:

@@ -123,11 +123,14 @@ class StatusMessage(BaseModel):
     error_message: str = ""
 
 
+State = Literal["AVAILABLE", "LOADING", "UNLOADING"]
+
+
 class VersionStatus(BaseModel):
     """TensorFlow Serving's state of a version."""
 
     version: str
-    state: Literal["AVAILABLE", "UNLOADING"]
+    state: State
     status: StatusMessage = StatusMessage()
 
 

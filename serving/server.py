@@ -1,15 +1,26 @@
 """Server: the application on a socket, until SIGTERM or SIGINT."""
 
+import asyncio
+import os
+import signal
 import socket
-from collections.abc import Callable
-from contextlib import ExitStack
-from math import ceil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from math import ceil, inf
+from time import monotonic
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from models.errors import SettingsError
+from serving.connection import Connection
+from serving.service import PredictionService
+from serving.settings import Settings
+
+_SIGNALLED = 128  # what shells add to a signal's number
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -30,36 +41,60 @@ def listen(host: str, port: int) -> socket.socket:
         raise SettingsError(f"the address {host}:{port} cannot be listened on: {error.strerror}") from None
 
 
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """While models load, SIGTERM ends the process, even where it is the first one of a container."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Server(uvicorn.Server):
-    """uvicorn, which lets what is being answered finish at the first signal, and then exits with 0."""
+    """uvicorn, which drains at the first signal and exits with 0, and exits at once at the second.
+
+    SIGTERM: not ready from now on; ``drain_pause_s`` later, when load balancers have noticed, no new connections, and
+    what was begun is answered. SIGINT is the same without the pause.
+    """
 
     def __init__(
         self,
         app: FastAPI,
         listener: socket.socket,
-        grace_s: float,
+        settings: Settings,
         on_ready: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Prepares the server.
 
         Args:
-            app: the application.
+            app: the application, as ``create_app`` makes it.
             listener: as ``listen`` returns it; closed at the end.
-            grace_s: seconds that answers may take after the first signal.
+            settings: those of the application.
             on_ready: called with the service's URL once it answers.
         """
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=_connection(settings),
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=ceil(grace_s),
+            proxy_headers=False,  # believed by default from this machine; serving/middleware.py asks for their address
+            timeout_keep_alive=ceil(settings.idle_timeout_s),
+            # A body and then its answer; whatever is not done by then never will be.
+            timeout_graceful_shutdown=ceil(2 * settings.request_timeout_s),
         )
         super().__init__(config)
+        self._service: PredictionService = app.state.service
+        self._pause_s = settings.drain_pause_s
+        self._stop_at = inf
         self._listener = listener
         self._on_ready = on_ready
         host, port = listener.getsockname()[:2]
@@ -74,7 +109,22 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready(self.url)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ends the pause."""
+        self.should_exit = self.should_exit or monotonic() >= self._stop_at
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stops at the first signal, drops what is open at the second; uvicorn would raise them again at the end."""
-        self.force_exit = self.should_exit
-        self.should_exit = True
+        """Drains; uvicorn would stop at once, and raise the signal again at the end."""
+        if self._stop_at < inf:
+            os._exit(_SIGNALLED + sig)  # threads in the middle of a photo would hold up a milder exit
+        self._service.drain()
+        # In every answer from now on, so that clients who keep connections leave before they are closed.
+        for headers in (self.config.encoded_headers, self.server_state.default_headers):
+            headers.append((b"connection", b"close"))
+        self._stop_at = monotonic() + (self._pause_s if sig == signal.SIGTERM else 0)
+
+
+def _connection(settings: Settings) -> type[asyncio.Protocol]:
+    bounded = partial(Connection, max_header_bytes=settings.max_header_bytes, idle_timeout_s=settings.idle_timeout_s)
+    return cast(type[asyncio.Protocol], bounded)  # uvicorn only ever calls it

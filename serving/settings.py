@@ -2,24 +2,27 @@
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 import models
 from models.errors import SettingsError
 from models.images import ImageLimits
 from models.metadata import DeviceKind
+from serving.policy import VersionPolicies
 
 Device = Literal["auto", DeviceKind]
 PREFIX = "LOUPE_"
 
 _PORT = 8000
 _MIB = 1024 * 1024
-# Kubernetes injects these for a Service named loupe; LOUPE_PORT=tcp://… is among them, see `_not_a_service_link`.
-_SERVICE_LINK = re.compile(r"SERVICE_.+|PORT_\d+_.+")
+# Kubernetes injects these for Services named loupe or loupe-grpc; LOUPE_PORT=tcp://… too, see `_not_a_service_link`.
+_SERVICE_LINK = re.compile(r"(GRPC_)?(SERVICE_.+|PORT_\d+_.+)")
+_ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
 class Settings(BaseSettings):
@@ -29,10 +32,21 @@ class Settings(BaseSettings):
 
     models: Path = Field(
         Path(models.__file__).parent,
-        description="Folder of the models: <name>/<version>/model.onnx; the latest are served.",
+        description="Folder of the models: name/version/model.onnx.",
+    )
+    versions: str = Field(
+        "latest",
+        description="Versions that are served beside labelled ones: latest, latest:2, all, or numbers such as 1+3; "
+        "name=… for one model; separated by commas.",
+    )
+    reload: Literal["off", "watch"] = Field(
+        "off", description="watch: a change in the folder of the models does what SIGHUP does, look for versions anew."
     )
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 or :: for every interface.")
     port: int = Field(_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        None, ge=0, le=65535, description="Port for Open Inference over gRPC (extra `grpc`); unset: none."
+    )
     device: Device = Field(
         "auto",
         description="Where the models run; auto takes CUDA if it really loads, else the CPU; tensorrt only if named.",
@@ -59,6 +73,42 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(
         30, gt=0, le=3600, description="Seconds that a body may take to arrive, and then again its answer."
     )
+    idle_timeout_s: float = Field(
+        65, gt=0, le=3600, description="Seconds that a connection may take until the headers of its next request."
+    )
+    max_header_bytes: int = Field(32 * 1024, ge=1024, le=_MIB, description="Bytes of a request's line and headers.")
+    drain_pause_s: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds after SIGTERM in which requests are still taken, while `/health/ready` says 503.",
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="Bearer token of the control calls: load, unload, labels; unset: they are off.",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of API keys, one a line, # before a comment; reread on SIGHUP; unset: no key is asked for.",
+    )
+    metrics_need_key: bool = Field(True, description="Whether `/metrics` needs an API key where other calls do.")
+    cors_origins: str | None = Field(
+        None, description="Origins whose pages may call, separated by commas; * for every one; unset: none."
+    )
+    root_path: str | None = Field(
+        None, pattern="^/.*[^/]$", description="Path under which a proxy serves Loupe, such as /loupe."
+    )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses or networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto count; "
+        "* for every one; unset: none.",
+    )
+    tracing_endpoint: str | None = Field(
+        None,
+        pattern="^https?://.+",
+        description="Where spans go over OTLP/HTTP, such as http://localhost:4318/v1/traces; unset: no tracing.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe log records that are written, as JSON lines on stderr."
     )
@@ -81,10 +131,33 @@ class Settings(BaseSettings):
         """What one picture may cost."""
         return ImageLimits(self.max_image_bytes, self.max_image_pixels)
 
-    @field_validator("port", mode="before")
+    @field_validator("versions")
     @classmethod
-    def _not_a_service_link(cls, value: object) -> object:
-        return _PORT if isinstance(value, str) and value.startswith("tcp://") else value
+    def _policies(cls, value: str) -> str:
+        VersionPolicies.parse(value)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        wrong = [item for item in _listed(value) if not _ORIGIN.fullmatch(item)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no origin such as https://example.org, nor *")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str | None) -> str | None:
+        for item in _listed(value):
+            if item != "*":
+                ip_network(item)  # its ValueError says what is wrong
+        return value
+
+    @field_validator("port", "grpc_port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object, info: ValidationInfo) -> object:
+        default = cls.model_fields[str(info.field_name)].default
+        return default if isinstance(value, str) and value.startswith("tcp://") else value
 
     @model_validator(mode="after")
     def _one_request_fits(self) -> Self:
@@ -97,6 +170,10 @@ class Settings(BaseSettings):
             if getattr(self, larger) < getattr(self, smaller):
                 raise ValueError(f"{PREFIX}{larger.upper()} must not be below {PREFIX}{smaller.upper()}")
         return self
+
+
+def _listed(value: str | None) -> list[str]:
+    return [] if value is None else [item.strip() for item in value.split(",")]
 
 
 def _refuse_unknown_variables(known: set[str]) -> None:

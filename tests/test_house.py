@@ -105,7 +105,8 @@ def test_what_cannot_be_done_is_said_in_one_sentence(arguments, sentence):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_modules_stay_under_250_lines(room):
-    long = {str(path) for path in (ROOT / room).rglob("*.py") if len(path.read_text().splitlines()) >= 250}
+    written = [path for path in (ROOT / room).rglob("*.py") if "_pb2" not in path.name]  # those `make proto` generates
+    long = {str(path) for path in written if len(path.read_text().splitlines()) >= 250}
     assert not long
 
 

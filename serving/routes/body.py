@@ -7,14 +7,13 @@ from typing import Literal
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from models.errors import RequestError, RequestTimeoutError, RequestTooLargeError, UnsupportedImageError
+from models.errors import RequestError, RequestTimeoutError, UnsupportedImageError
+from serving.routes.multipart import PART, read_multipart
+from serving.routes.stream import chunks
 from serving.schemas import TensorFlowRequest
 from serving.settings import Settings
 
-_PART = "image"
 _UNTYPED = ("", "application/x-www-form-urlencoded")  # what curl's --data-binary says unless told otherwise
 _RAW = "application/octet-stream"
 
@@ -25,7 +24,7 @@ _B64: dict[str, object] = {
     "properties": {"b64": {"type": "string", "format": "byte"}},
 }
 _B64S: dict[str, object] = {"type": "array", "items": _B64}
-_INPUT: dict[str, object] = {"type": "object", "required": [_PART], "properties": {_PART: _B64S}}
+_INPUT: dict[str, object] = {"type": "object", "required": [PART], "properties": {PART: _B64S}}
 
 
 def _json_schema(form: str, images: dict[str, object]) -> dict[str, object]:
@@ -41,8 +40,8 @@ OPENAPI_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": [_PART],
-                    "properties": {_PART: {"type": "array", "items": _BINARY}},
+                    "required": [PART],
+                    "properties": {PART: {"type": "array", "items": _BINARY}},
                 }
             },
             "application/json": {
@@ -77,10 +76,9 @@ async def read_body(request: Request, settings: Settings, take: Callable[[int], 
         UnsupportedImageError: its media type is none of these.
     """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    chunks = _chunks(request, settings.max_request_bytes, take)
     try:
         async with asyncio.timeout(settings.request_timeout_s):
-            body = await _read(media_type, request, chunks)
+            body = await _read(media_type, request, chunks(request, settings, take), settings)
     except TimeoutError:
         raise RequestTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
     if not body.images:
@@ -88,68 +86,19 @@ async def read_body(request: Request, settings: Settings, take: Callable[[int], 
     return body
 
 
-async def _read(media_type: str, request: Request, chunks: AsyncGenerator[bytes, None]) -> Body:
+async def _read(media_type: str, request: Request, stream: AsyncGenerator[bytes, None], settings: Settings) -> Body:
     if media_type == "multipart/form-data":
-        return Body(await _read_multipart(request, chunks))
+        return Body(await read_multipart(request, stream, settings.max_request_images))
     if not (media_type in (*_UNTYPED, _RAW, "application/json") or media_type.startswith("image/")):
         raise UnsupportedImageError(
             f"a body of type {media_type!r} is not read; "
             f"allowed are image/*, {_RAW}, multipart/form-data and application/json"
         )
-    data = b"".join([chunk async for chunk in chunks])
+    data = b"".join([chunk async for chunk in stream])
     # TensorFlow Serving does not look at the type, and the curl calls in its manual send JSON without one.
     if media_type == "application/json" or (media_type in _UNTYPED and data.lstrip()[:1] == b"{"):
         return _parse_json(data)
     return Body([data] if data else [])
-
-
-async def _chunks(request: Request, limit: int, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
-    too_large = RequestTooLargeError(f"the body has more than the {limit} bytes that are allowed")
-    declared, received = request.headers.get("content-length", ""), 0
-    if declared.isdecimal() and int(declared) > limit:
-        raise too_large
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > limit:
-            raise too_large
-        take(len(chunk))
-        yield chunk
-
-
-class _Parser(MultiPartParser):
-    spool_max_size = 1 << 40  # never to disk: `take` bounds the memory, and photos of others belong on no disk
-
-    def __init__(self, headers: Headers, chunks: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(headers, self._whole(chunks))
-        self._ended = False
-
-    def on_end(self) -> None:
-        self._ended = True
-
-    async def _whole(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        async for chunk in chunks:
-            yield chunk
-        if not self._ended:  # Starlette would silently answer with fewer parts
-            raise MultiPartException("its closing boundary is missing")
-
-
-async def _read_multipart(request: Request, chunks: AsyncGenerator[bytes, None]) -> list[bytes]:
-    try:
-        form = await _Parser(request.headers, chunks).parse()
-    except MultiPartException as error:
-        raise RequestError(f"the multipart body is malformed: {error.message}") from None
-    try:
-        return [await part.read() for part in _image_parts(form)]
-    finally:
-        await form.close()
-
-
-def _image_parts(form: FormData) -> list[UploadFile]:
-    parts = form.multi_items()
-    other = [name for name, part in parts if name != _PART or not isinstance(part, UploadFile)]
-    if other:
-        raise RequestError(f"the multipart body has a part {other[0]!r}; allowed are file parts named {_PART!r}")
-    return [part for _, part in parts if isinstance(part, UploadFile)]
 
 
 def _parse_json(data: bytes) -> Body:

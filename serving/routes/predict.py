@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from models.errors import ImageError, RequestError
-from serving.errors import STATUSES, documented, error_body
+from serving.answers import Answer, Answers, Timing
+from serving.errors import ANSWERING, documented, error_body
 from serving.routes.body import OPENAPI_BODY, Body, read_body
-from serving.routes.dependencies import Service
+from serving.routes.dependencies import Patience, Service
+from serving.routes.disconnect import while_connected
 from serving.routes.tensorflow_serving import to_columns
 from serving.schemas import ColumnsAnswer, ModelAnswer, ModelsAnswer, PredictionOrError, Rows
-from serving.service import Answer, Answers, PredictionService, Timing
+from serving.service import PredictionService
 
-router = APIRouter(tags=["predict"], responses=documented(*STATUSES))
+router = APIRouter(tags=["predict"], responses=documented(*ANSWERING))
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,18 @@ class _Call:
     service: PredictionService
     top_k: int | None
     apply_exif: bool
-    timeout_s: float
+    patience: Patience
 
 
 async def _call(
     request: Request,
     response: Response,
     service: Service,
+    patience: Patience,
     top_k: Annotated[int | None, Query(ge=1, description="Keep only the likeliest labels in `probabilities`.")] = None,
     exif: Annotated[Literal["apply", "ignore"], Query(description="`ignore` judges the stored pixels.")] = "apply",
-    request_timeout: Annotated[float | None, Header(gt=0, description="Seconds until no answer is wanted.")] = None,
 ) -> _Call:
-    longest_s = service.settings.request_timeout_s
-    timeout_s = longest_s if request_timeout is None else min(request_timeout, longest_s)
-    return _Call(request, response, service, top_k, exif == "apply", timeout_s)
+    return _Call(request, response, service, top_k, exif == "apply", patience)
 
 
 Call = Annotated[_Call, Depends(_call)]
@@ -48,13 +48,19 @@ Call = Annotated[_Call, Depends(_call)]
 @router.post("/v1/models/{model}:predict", openapi_extra=OPENAPI_BODY)
 async def predict(model: str, call: Call) -> ModelAnswer | Rows | ColumnsAnswer:
     """Predictions of one model; JSON bodies are answered in TensorFlow Serving's form."""
-    return await _predict_one(model, None, call)
+    return await _predict_one(call, model)
 
 
 @router.post("/v1/models/{model}/versions/{version}:predict", openapi_extra=OPENAPI_BODY)
 async def predict_version(model: str, version: str, call: Call) -> ModelAnswer | Rows | ColumnsAnswer:
-    """The same, if that version is the one that is loaded; else 404."""
-    return await _predict_one(model, version, call)
+    """The same of one version, if it is loaded; else 404."""
+    return await _predict_one(call, model, version=version)
+
+
+@router.post("/v1/models/{model}/labels/{label}:predict", openapi_extra=OPENAPI_BODY)
+async def predict_label(model: str, label: str, call: Call) -> ModelAnswer | Rows | ColumnsAnswer:
+    """The same of the version that a label such as `stable` names."""
+    return await _predict_one(call, model, label=label)
 
 
 @router.post("/v1/predict", openapi_extra=OPENAPI_BODY)
@@ -66,13 +72,14 @@ async def predict_several(
     names = call.service.default_names if models is None else [name.strip() for name in models.split(",")]
     if not names:
         raise RequestError("no model answers by default; name some with `?models=`")
-    _, answers = await _ask(names, call)
+    _, answers = await _ask(call, names)
     return ModelsAnswer(results={name: _model_answer(name, answers, call) for name in names})
 
 
-async def _predict_one(name: str, version: str | None, call: _Call) -> ModelAnswer | Rows | ColumnsAnswer:
-    call.service.classifier(name, version)
-    body, answers = await _ask([name], call)
+async def _predict_one(
+    call: _Call, name: str, version: str | None = None, label: str | None = None
+) -> ModelAnswer | Rows | ColumnsAnswer:
+    body, answers = await _ask(call, [name], version, label)
     answer = _model_answer(name, answers, call)
     if body.form == "rows":
         return Rows(predictions=answer.predictions)
@@ -81,23 +88,29 @@ async def _predict_one(name: str, version: str | None, call: _Call) -> ModelAnsw
     return answer
 
 
-async def _ask(names: Sequence[str], call: _Call) -> tuple[Body, Answers]:
+async def _ask(
+    call: _Call, names: Sequence[str], version: str | None = None, label: str | None = None
+) -> tuple[Body, Answers]:
     service = call.service
     for name in names:
-        service.classifier(name)  # a wrong name is refused before the body is read
+        service.classifier(name, version, label)  # a wrong name is refused before the body is read
+    service.refuse_if_full()
     with service.bodies.lease() as take:
         body = await read_body(call.request, service.settings, take)
-        answers = await service.predict(names, body.images, apply_exif=call.apply_exif, timeout_s=call.timeout_s)
+        async with while_connected(call.request):
+            routes = [service.route(name, version, label) for name in names]
+            answers = await service.predict(
+                routes, body.images, apply_exif=call.apply_exif, timeout_s=call.patience.left_s
+            )
     if len(answers.images) == 1 and isinstance(answers.images[0], ImageError):
         raise answers.images[0]
-    call.response.headers["Server-Timing"] = _server_timing(answers.timing)
+    call.response.headers["Server-Timing"] = server_timing(answers.timing)
     return body, answers
 
 
 def _model_answer(name: str, answers: Answers, call: _Call) -> ModelAnswer:
-    version = str(call.service.classifier(name).metadata.version)
     predictions = [_prediction(name, answer, call.top_k) for answer in answers.images]
-    return ModelAnswer(model=name, version=version, predictions=predictions)
+    return ModelAnswer(model=name, version=answers.versions[name], predictions=predictions)
 
 
 def _prediction(name: str, answer: Answer, top_k: int | None) -> PredictionOrError:
@@ -106,6 +119,6 @@ def _prediction(name: str, answer: Answer, top_k: int | None) -> PredictionOrErr
     return answer[name] if top_k is None else answer[name].top(top_k)
 
 
-def _server_timing(timing: Timing) -> str:
+def server_timing(timing: Timing) -> str:
     """https://www.w3.org/TR/server-timing/, in milliseconds."""
     return ", ".join(f"{step};dur={seconds * 1000:.2f}" for step, seconds in timing._asdict().items())

@@ -19,11 +19,15 @@ from serving.schemas import (
     LoadedModels,
     ModelStatus,
     PredictionOrError,
+    State,
     VersionStatus,
 )
 from serving.service import PredictionService
 
 router = APIRouter(tags=["models"], responses=documented(ModelNotFoundError))
+
+_STATES: dict[str, State] = {"READY": "AVAILABLE", "LOADING": "LOADING", "UNLOADING": "UNLOADING"}
+"""Ours → TensorFlow Serving's, of versions in memory."""
 
 _OUTPUTS = {
     "label": ("DT_STRING", 1),
@@ -42,14 +46,29 @@ async def models(service: Service) -> LoadedModels:
 
 @router.get("/v1/models/{model}")
 async def status(model: str, service: Service) -> ModelStatus:
-    """TensorFlow Serving's model status."""
-    return _status(service, service.classifier(model))
+    """TensorFlow Serving's model status: all versions in memory, those first that can be asked."""
+    service.model(model)
+    states = [(one.state, one.version) for one in service.registry.index() if one.name == model]
+    return ModelStatus(
+        model_version_status=[
+            VersionStatus(version=version, state=_state(service, theirs))
+            for ours, theirs in _STATES.items()
+            for state, version in reversed(states)
+            if state == ours
+        ]
+    )
 
 
 @router.get("/v1/models/{model}/versions/{version}")
 async def version_status(model: str, version: str, service: Service) -> ModelStatus:
     """TensorFlow Serving's status of one version."""
     return _status(service, service.classifier(model, version))
+
+
+@router.get("/v1/models/{model}/labels/{label}")
+async def label_status(model: str, label: str, service: Service) -> ModelStatus:
+    """TensorFlow Serving's status of the version that a label names."""
+    return _status(service, service.classifier(model, label=label))
 
 
 @router.get("/v1/models/{model}/metadata")
@@ -62,6 +81,12 @@ async def metadata(model: str, service: Service) -> dict[str, object]:
 async def version_metadata(model: str, version: str, service: Service) -> dict[str, object]:
     """The same of one version."""
     return _metadata(service.classifier(model, version).metadata)
+
+
+@router.get("/v1/models/{model}/labels/{label}/metadata")
+async def label_metadata(model: str, label: str, service: Service) -> dict[str, object]:
+    """The same of the version that a label names."""
+    return _metadata(service.classifier(model, label=label).metadata)
 
 
 def to_columns(predictions: Sequence[PredictionOrError]) -> Columns:
@@ -93,8 +118,13 @@ def _loaded(classifier: Classifier) -> LoadedModel:
 
 
 def _status(service: PredictionService, classifier: Classifier) -> ModelStatus:
-    state = VersionStatus(version=str(classifier.metadata.version), state="AVAILABLE" if service.ready else "UNLOADING")
-    return ModelStatus(model_version_status=[state])
+    """Of a version that is loaded."""
+    one = VersionStatus(version=str(classifier.metadata.version), state=_state(service, "AVAILABLE"))
+    return ModelStatus(model_version_status=[one])
+
+
+def _state(service: PredictionService, state: State) -> State:
+    return "UNLOADING" if state == "AVAILABLE" and not service.ready else state
 
 
 def _metadata(facts: ModelMetadata) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """Broken, cut and mutated pictures: decode raises ImageError and nothing else, and never shows half a picture."""
 
-import struct
 from contextlib import suppress
 from io import BytesIO
 
@@ -90,12 +89,6 @@ def test_what_is_no_image_is_unsupported(data):
 def test_formats_that_pillow_alone_would_open_are_unsupported(photograph, format_):
     with pytest.raises(UnsupportedImageError):
         decode(encode(photograph.resize((32, 32)), format_))
-
-
-@pytest.mark.parametrize("brand", [b"heic", b"mif1", b"avif"])
-def test_heic_and_avif_name_the_extra(brand):
-    with pytest.raises(UnsupportedImageError, match="`heif`"):
-        decode(struct.pack(">I", 24) + b"ftyp" + brand + bytes(12))
 
 
 @given(st.sampled_from(MAGIC), st.binary(max_size=300))

@@ -81,6 +81,18 @@ class Zoo:
         }
         return cls.stamp(linear_graph(top_weights(), (20, 20, 1)), **(known | facts))
 
+    @classmethod
+    def of_shape(cls, name: str, *, height: int, width: int, channels: int) -> bytes:
+        """A model of two labels that takes pictures of this shape."""
+        weights = np.linspace(-1, 1, height * width * channels * 2).reshape(-1, 2) / (height * width)
+        return cls.stamp(
+            linear_graph(weights, (height, width, channels)),
+            name=name,
+            version=1,
+            labels=[Label(name="a"), Label(name="b")],
+            preprocessing=Preprocessing(height=height, width=width, channels=channels),
+        )
+
     @staticmethod
     def stamp(graph: bytes, **facts) -> bytes:
         metadata = ModelMetadata.model_validate({"graph_sha256": graph_sha256(graph), **facts})
@@ -136,7 +148,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def serving(settings: Settings) -> Iterator[str]:
     """Runs the real server in a thread; yields its URL."""
     ready = threading.Event()
-    server = Server(create_app(settings), listen("127.0.0.1", 0), 10, on_ready=lambda _: ready.set())
+    server = Server(create_app(settings), listen("127.0.0.1", 0), settings, on_ready=lambda _: ready.set())
     thread = threading.Thread(target=server.serve_until_stopped)
     thread.start()
     try:

@@ -24,7 +24,20 @@ def test_openapi_names_the_calls_and_the_forms_of_a_body(client):
         "multipart/form-data",
         "application/json",
     }
-    assert set(predict["responses"]) == {"200", "400", "404", "408", "413", "415", "422", "429", "503", "504"}
+    assert set(predict["responses"]) == {
+        "200",
+        "400",
+        "401",
+        "404",
+        "408",
+        "413",
+        "415",
+        "422",
+        "429",
+        "431",
+        "503",
+        "504",
+    }
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

@@ -2,13 +2,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager
-from time import sleep
+from time import perf_counter, sleep
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.errors import NotReadyError, QueueFullError
+from models.errors import DeadlineExceededError, NotReadyError, QueueFullError
 from serving.batcher import Batcher
 
 
@@ -72,6 +72,84 @@ def test_cancelled_items_are_never_run_and_disturb_nobody(cancelled, max_batch):
                 future.result()
         else:
             assert future.result().result == item * 10
+
+
+@given(late=st.lists(st.booleans(), max_size=30), max_batch=st.integers(1, 7))
+@settings(deadline=None, max_examples=40)
+def test_what_is_late_takes_no_place_in_a_batch(late, max_batch):
+    gate = Gate()
+    with busy(gate, max_batch) as batcher:
+        deadlines = [perf_counter() if is_late else perf_counter() + 600 for is_late in late]
+        futures = [batcher.submit(item, deadline) for item, deadline in enumerate(deadlines)]
+    kept = [item for item, is_late in enumerate(late) if not is_late]
+    assert [item for batch in gate.batches[1:] for item in batch] == kept
+    assert all(len(batch) == max_batch for batch in gate.batches[1:-1])
+    for item, future in enumerate(futures):
+        if late[item]:
+            assert isinstance(future.exception(), DeadlineExceededError)
+        else:
+            assert future.result().result == item * 10
+
+
+@given(sizes=st.lists(st.integers(1, 12), max_size=12), max_batch=st.integers(1, 8), workers=st.integers(1, 3))
+@settings(deadline=None, max_examples=40)
+def test_requests_of_mixed_sizes_get_their_own_answers_in_order(sizes, max_batch, workers):
+    """A request is so many items; whoever sends 12 through batches of 8 gets 12 answers, in order."""
+    seen = []
+    batcher = Batcher(lambda items: (seen.append(len(items)), [(item, "answered") for item in items])[1],
+                      max_batch=max_batch, max_queue=200, workers=workers)  # fmt: skip
+    requests = [[batcher.submit((number, place)) for place in range(size)] for number, size in enumerate(sizes)]
+    for number, futures in enumerate(requests):
+        got = [future.result(30).result for future in futures]
+        assert got == [((number, place), "answered") for place in range(sizes[number])]
+    batcher.close()
+    assert sum(seen) == sum(sizes)
+    assert all(count <= max_batch for count in seen)
+
+
+@given(count=st.integers(1, 20), one=st.integers(0, 19), max_batch=st.integers(1, 8))
+@settings(deadline=None, max_examples=40)
+def test_one_caller_who_leaves_frees_a_place_and_nothing_else(count, one, max_batch):
+    gate = Gate()
+    with busy(gate, max_batch, max_queue=count) as batcher:
+        futures = [batcher.submit(item) for item in range(count)]
+        with pytest.raises(QueueFullError):
+            batcher.submit(count)
+        gone = one % count
+        assert futures[gone].cancel()
+        assert batcher.waiting == count - 1
+        futures[gone] = batcher.submit(count)
+    assert [future.result().result for future in futures] == [
+        10 * (count if item == gone else item) for item in range(count)
+    ]
+
+
+@given(count=st.integers(1, 20), max_batch=st.integers(1, 8), workers=st.integers(1, 3))
+@settings(deadline=None, max_examples=40)
+def test_closing_with_a_full_queue_answers_all_of_it(count, max_batch, workers):
+    open_ = threading.Event()
+
+    def run(items):
+        assert open_.wait(30)
+        return items
+
+    batcher = Batcher(run, max_batch=max_batch, max_queue=count + workers * max_batch, workers=workers)
+    futures = [batcher.submit(item) for item in range(count)]
+    closing = threading.Thread(target=batcher.close)
+    closing.start()
+    open_.set()
+    closing.join(30)
+    assert [future.result(0).result for future in futures] == list(range(count))
+    with pytest.raises(NotReadyError):
+        batcher.submit(0)
+
+
+def test_after_a_batch_that_fails_the_next_one_is_answered():
+    batcher = Batcher(lambda items: [1 // item for item in items], max_batch=4, max_queue=100)
+    for _ in range(5):
+        assert isinstance(batcher.submit(0).exception(30), ZeroDivisionError)
+        assert batcher.submit(1).result(30).result == 1
+    batcher.close()
 
 
 @given(poison=st.frozensets(st.integers(0, 19)), max_batch=st.integers(1, 8))

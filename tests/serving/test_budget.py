@@ -1,6 +1,6 @@
 import pytest
 
-from models.errors import QueueFullError
+from models.errors import QueueFullError, RequestTooLargeError
 from serving.budget import Budget
 
 
@@ -17,8 +17,17 @@ def test_leases_share_the_limit_and_give_everything_back():
 
 def test_a_refused_request_gives_back_what_it_had():
     budget = Budget(10, "bytes")
-    with budget.lease() as take:
-        take(6)
-        with pytest.raises(QueueFullError):
+    with budget.lease() as other:
+        other(1)
+        with budget.lease() as take:
             take(6)
-    assert budget.taken == 0
+            with pytest.raises(QueueFullError):
+                take(4)
+        assert budget.taken == 1
+
+
+def test_what_could_never_fit_is_not_told_to_try_again():
+    with Budget(10, "bytes").lease() as take:
+        take(6)
+        with pytest.raises(RequestTooLargeError, match="more than the 10 bytes"):
+            take(5)

@@ -36,8 +36,8 @@ def test_top_keeps_the_likeliest_first(metadata):
 
 
 def test_single_images_share_batches_and_get_their_own_answers(zoo, models):
-    model = OnnxModel(models / "orientation/1/model.onnx", "cpu")
-    classifier = Classifier(model, workers=1, max_batch=4, max_queue=100)
+    model = OnnxModel(models / "orientation/1/model.onnx", "cpu", max_batch=4)
+    classifier = Classifier(model, workers=1, max_queue=100)
     sides = [zoo.sides[number % 4] for number in range(50)]
 
     async def ask():

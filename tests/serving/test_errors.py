@@ -33,7 +33,7 @@ def test_every_class_has_its_status_and_the_one_body(class_):
     assert response.json() == {"error": "a sentence", "error_type": class_.__name__}
 
 
-@pytest.mark.parametrize("class_", [errors.InvalidModelError, errors.DeviceError, errors.LoupeError])
+@pytest.mark.parametrize("class_", [errors.DeviceError, errors.SettingsError, errors.LoupeError])
 def test_our_own_faults_are_500(class_):
     assert answer_of(class_("a sentence")).status_code == 500
 

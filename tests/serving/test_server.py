@@ -25,7 +25,8 @@ def test_an_address_of_another_machine_is_one_sentence():
 def test_what_was_begun_is_answered_before_the_end(models, zoo):
     """The signal comes while photos are decoded; the answer still comes, and new connections are refused."""
     ready = threading.Event()
-    server = Server(create_app(Settings(models=models)), listen("127.0.0.1", 0), 30, on_ready=lambda _: ready.set())
+    settings = Settings(models=models)
+    server = Server(create_app(settings), listen("127.0.0.1", 0), settings, on_ready=lambda _: ready.set())
     thread = threading.Thread(target=server.serve_until_stopped)
     thread.start()
     assert ready.wait(30)

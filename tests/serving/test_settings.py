@@ -36,7 +36,7 @@ def test_variables_set_and_options_win(monkeypatch):
         ("LOUPE_PORT", "99999", "LOUPE_PORT=99999 is not allowed"),
         ("LOUPE_DEVICE", "gpu", "LOUPE_DEVICE=gpu is not allowed"),
         ("LOUPE_REQUEST_TIMEOUT_S", "nan", "LOUPE_REQUEST_TIMEOUT_S=nan is not allowed"),
-        ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; there are: LOUPE_DEVICE, "),
+        ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; there are: LOUPE_A"),
         ("LOUPE_MAX_QUEUED_IMAGES", "1", "LOUPE_MAX_QUEUED_IMAGES must not be below LOUPE_MAX_REQUEST_IMAGES"),
     ],
 )
@@ -55,6 +55,30 @@ def test_what_kubernetes_injects_is_passed_over(monkeypatch):
     assert Settings.load().port == 8000
 
 
+def test_so_is_what_it_injects_for_a_service_named_loupe_grpc(monkeypatch):
+    monkeypatch.setenv("LOUPE_GRPC_PORT", "tcp://10.0.0.1:8001")
+    monkeypatch.setenv("LOUPE_GRPC_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("LOUPE_GRPC_PORT_8001_TCP_ADDR", "10.0.0.1")
+    assert Settings.load().grpc_port is None
+
+
 def test_settings_do_not_change():
     with pytest.raises(ValidationError):
         Settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LOUPE_CORS_ORIGINS", "example.org"),
+        ("LOUPE_CORS_ORIGINS", "https://a.example.org,"),
+        ("LOUPE_TRUSTED_PROXIES", "10.0.0.1,proxy"),
+        ("LOUPE_ROOT_PATH", "loupe"),
+        ("LOUPE_ROOT_PATH", "/loupe/"),
+        ("LOUPE_TRACING_ENDPOINT", "localhost:4318"),
+    ],
+)
+def test_what_a_proxy_or_page_would_stumble_over_is_refused(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"{variable}={value} is not allowed"):
+        Settings.load()

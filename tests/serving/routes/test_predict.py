@@ -84,7 +84,8 @@ def test_several_models_answer_at_once(client, photo):
 def test_many_images_keep_their_order_and_a_bad_one_its_place(client, zoo):
     images = [zoo.png("left"), b"no image", zoo.png("down")]
     error = {
-        "error": "the data is not an image that is served; allowed are JPEG, MPO, PNG, WEBP, GIF, BMP, TIFF",
+        "error": "the data is not an image that is served; allowed are JPEG, MPO, PNG, WEBP, GIF, BMP, TIFF, "
+        "and with the extra `heif` HEIC and AVIF",
         "error_type": "UnsupportedImageError",
     }
     multipart = client.post(ORIENTATION, files=parts(*images))

@@ -1,0 +1,109 @@
+"""Labels: names such as ``stable`` and ``canary`` for a model's versions, in one small file beside them.
+
+``<root>/<model>/labels.json``, such as ``{"stable": 1, "canary": {"version": 2, "share": 0.05}, "shadow": 3}``. Calls
+that name neither a version nor a label go to ``stable``, without it to the latest version, and a ``share`` of them to
+that label's version. ``shadow`` judges copies of what they send, and never answers.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError, model_validator
+
+from models.errors import InvalidModelError, RequestError
+from models.metadata import Name
+
+FILE_NAME = "labels.json"
+STABLE, SHADOW = "stable", "shadow"
+_ROUNDING = 1e-9
+
+
+class Target(BaseModel):
+    """What a label names; a bare number is a version without a share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    version: int = Field(ge=1)
+    share: float | None = Field(None, gt=0, le=1, exclude_if=lambda value: value is None)
+
+
+def _named(value: object) -> object:
+    return {"version": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named)]]]):
+    """One model's labels; without any, the latest version answers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    root: dict[Name, Annotated[Target, BeforeValidator(_named)]] = {}
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if any(name in self.root and self.root[name].share is not None for name in (STABLE, SHADOW)):
+            raise ValueError(f"{STABLE} and {SHADOW} have no share: {STABLE} gets what the others leave")
+        if sum(target.share or 0 for target in self.root.values()) > 1 + _ROUNDING:
+            raise ValueError("the shares add up to more than 1")
+        return self
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Reads a document that a caller sent.
+
+        Raises:
+            RequestError: it is not one; the message names the first thing that is wrong.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            place = ".".join(str(part)[:100] for part in first["loc"]) or "document"
+            raise RequestError(
+                f"the labels are wrong at {place}: {first['msg'].removeprefix('Value error, ')}"
+            ) from None
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads a model's file; without one there are no labels.
+
+        Raises:
+            InvalidModelError: it cannot be read, or is malformed.
+        """
+        try:
+            return cls.parse((folder / FILE_NAME).read_bytes())
+        except FileNotFoundError:
+            return cls()
+        except (OSError, RequestError) as error:
+            raise InvalidModelError(f"{folder.name}/{FILE_NAME} cannot be used: {error}") from None
+
+    def write(self, folder: Path) -> None:
+        """Replaces the model's file at once: nobody ever reads a half of it."""
+        handle, partial = tempfile.mkstemp(prefix=".labels-", dir=folder)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(self.model_dump_json(indent=2) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(partial).chmod(0o644)
+            Path(partial).replace(folder / FILE_NAME)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+
+    @property
+    def versions(self) -> frozenset[int]:
+        """All that a label names."""
+        return frozenset(target.version for target in self.root.values())
+
+    def version(self, label: str) -> int | None:
+        """What a label names, if there is such a label."""
+        return self.root[label].version if label in self.root else None
+
+    def draw(self, chance: float) -> int | None:
+        """The version that a call goes to by its chance, drawn evenly from [0, 1); None: to no label's share."""
+        for target in self.root.values():
+            chance -= target.share or 0
+            if chance < 0:
+                return target.version
+        return None

@@ -1,0 +1,116 @@
+"""HTTP bodies: one JSON document, with the binary tensor extension followed by the tensors' bytes.
+
+Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+"""
+
+import json
+
+import numpy as np
+from pydantic import ValidationError
+
+from models.errors import RequestError, RequestTooLargeError
+from serving.open_inference.messages import (
+    INPUT,
+    InferRequest,
+    InferResponse,
+    InputTensor,
+    OutputTensor,
+    malformed,
+    parameter,
+)
+from serving.open_inference.tensors import write_bytes
+
+HEADER = "Inference-Header-Content-Length"
+_SPARE_VALUES = 10_000  # of everything in the JSON that is no pixel
+
+
+def read_request(body: bytes, header_length: str | None, max_values: int) -> InferRequest:
+    """Reads the body of an infer call.
+
+    Args:
+        body: the whole body, decompressed.
+        header_length: value of the header ``Inference-Header-Content-Length``: bytes of the JSON; what follows are the
+            binary tensors. None: all is JSON. ``0``: all is one encoded photo.
+        max_values: the most numbers that the largest allowed tensor has.
+
+    Raises:
+        RequestError: body or header are malformed.
+        RequestTooLargeError: more values than any allowed call has; a parsed one takes eight times its byte.
+    """
+    length = _header_length(body, header_length)
+    if length == 0 and header_length is not None:
+        photo = InputTensor(name=INPUT, datatype="BYTES", shape=[1], data=[body] if body else [])
+        return InferRequest(inputs=[photo])
+    document = body[:length]
+    if document.count(b",") > max_values + _SPARE_VALUES:
+        raise RequestTooLargeError(f"the JSON body has more values than the {max_values} that are allowed")
+    request = _parse(document)
+    _attach(request, memoryview(body)[length:])
+    return request
+
+
+def wants_binary(request: InferRequest) -> bool:
+    """Whether the caller wants the output as bytes behind the JSON.
+
+    Raises:
+        RequestError: a parameter that tells is not a boolean.
+    """
+    default = parameter(request.parameters, "binary_data_output", False)
+    return parameter(request.outputs[0].parameters, "binary_data", default) if request.outputs else default
+
+
+def write_response(response: InferResponse, binary: bool) -> tuple[bytes, int | None]:
+    """Writes the answer.
+
+    Returns:
+        The body, and how many bytes of it are JSON if binary tensors follow; else None.
+    """
+    if not binary:
+        return response.model_dump_json().encode(), None
+    tensors = [to_binary(output) for output in response.outputs]
+    document = response.model_dump(exclude={"outputs": {"__all__": {"data"}}})
+    for output, tensor in zip(document["outputs"], tensors, strict=True):
+        output["parameters"] = {"binary_data_size": len(tensor)}
+    header = json.dumps(document).encode()
+    return b"".join([header, *tensors]), len(header)
+
+
+def to_binary(output: OutputTensor) -> bytes:
+    """The tensor's elements, little endian."""
+    if output.datatype == "FP32":
+        return np.array(output.data, "<f4").tobytes()
+    return write_bytes(str(value).encode() for value in output.data)
+
+
+def _header_length(body: bytes, given: str | None) -> int:
+    if given is None:
+        return len(body)
+    if not (given.isascii() and given.isdecimal() and len(given) < 20 and int(given) <= len(body)):
+        raise RequestError(f"{HEADER} is {given[:100]!r}; allowed are whole numbers up to the body's {len(body)} bytes")
+    return int(given)
+
+
+def _parse(document: bytes) -> InferRequest:
+    if not document.lstrip()[:1] == b"{":
+        raise RequestError(f"the body is no JSON object; with `{HEADER}: 0` it may be an encoded photo")
+    try:
+        return InferRequest.model_validate_json(document)
+    except ValidationError as error:
+        raise malformed(error, "JSON body") from None
+
+
+def _attach(request: InferRequest, rest: memoryview) -> None:
+    """Gives each binary input its share of the bytes behind the JSON, in order."""
+    position = 0
+    for tensor in request.inputs:
+        if "binary_data_size" in tensor.parameters:
+            size = parameter(tensor.parameters, "binary_data_size", 0)
+            if tensor.data is not None or not 0 <= size <= len(rest) - position:
+                raise RequestError(
+                    f"an input has binary_data_size {size} with {len(rest) - position} bytes left; "
+                    "it must fit, and come without `data`"
+                )
+            tensor.data = bytes(rest[position : position + size])
+            position += size
+    if position != len(rest):
+        raise RequestError(f"{len(rest) - position} bytes behind the JSON belong to no input")

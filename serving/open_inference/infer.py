@@ -1,0 +1,110 @@
+"""An infer call → its answer, and what a model takes: the one way into the service for HTTP and gRPC."""
+
+from collections.abc import Sequence
+
+from models.errors import ImageError, RequestError
+from serving.answers import Answers, Timing
+from serving.classifier import Prediction
+from serving.open_inference.messages import (
+    OUTPUT,
+    InferRequest,
+    InferResponse,
+    ModelMetadataResponse,
+    OutputTensor,
+    RequestedOutput,
+    parameter,
+)
+from serving.open_inference.tensors import read_image
+from serving.service import PredictionService
+
+_MICROSECONDS = 1_000_000
+
+
+def describe(service: PredictionService, name: str, version: str | None) -> ModelMetadataResponse:
+    """What a model takes and gives, and all its loaded versions.
+
+    Raises:
+        ModelNotFoundError: it is not loaded.
+    """
+    metadata = service.classifier(name, version).metadata
+    return ModelMetadataResponse.of(metadata, [str(number) for number in sorted(service.model(name).versions)])
+
+
+async def infer(
+    service: PredictionService, name: str, version: str | None, request: InferRequest, timeout_s: float
+) -> tuple[InferResponse, Timing]:
+    """Answers an infer call.
+
+    Args:
+        service: the loaded classifiers.
+        name: the model.
+        version: None: the one that answers unversioned calls.
+        request: its parameter ``timeout``, in microseconds, may shorten ``timeout_s``, and ``exif`` may be ``ignore``.
+        timeout_s: seconds until the caller wants no answer any more.
+
+    Raises:
+        RequestError: the call is malformed, or one of its images cannot be used.
+        LoupeError: as ``PredictionService.predict``.
+    """
+    route = service.route(name, version)
+    facts = route.classifier.metadata
+    wanted = _wanted(request)
+    image = read_image(request, facts.preprocessing.shape)
+    if not len(image):
+        raise RequestError("the request holds no image; at least one is needed")
+    if asked_us := parameter(request.parameters, "timeout", 0):
+        timeout_s = min(timeout_s, max(asked_us, 1) / _MICROSECONDS)
+    if isinstance(image, list):
+        answers = await service.predict([route], image, apply_exif=_apply_exif(request), timeout_s=timeout_s)
+    else:
+        answers = await service.predict_pixels(route, image, timeout_s=timeout_s)
+    predictions = _predictions(answers, name)
+    outputs = [_output(predictions, facts.label_names, count) for count in wanted]
+    version = answers.versions[name]
+    return InferResponse(model_name=name, model_version=version, id=request.id, outputs=outputs), answers.timing
+
+
+def _wanted(request: InferRequest) -> list[int]:
+    """For each output that is wanted, how many classes of it; 0: the tensor itself."""
+    outputs = [RequestedOutput(name=OUTPUT)] if request.outputs is None else request.outputs
+    if [output.name for output in outputs] not in ([], [OUTPUT]):
+        given = ", ".join(repr(output.name[:100]) for output in outputs)
+        raise RequestError(f"the outputs {given} are wanted; there is one, {OUTPUT!r}")
+    counts = [parameter(output.parameters, "classification", 0) for output in outputs]
+    if any(count < 0 for count in counts):
+        raise RequestError(f"the parameter classification is {min(counts)}; it must not be negative")
+    if any("shared_memory_region" in output.parameters for output in outputs):
+        raise RequestError(f"the output {OUTPUT} is wanted in shared memory, which is not offered")
+    return counts or [0]
+
+
+def _apply_exif(request: InferRequest) -> bool:
+    exif = parameter(request.parameters, "exif", "apply")
+    if exif not in ("apply", "ignore"):
+        raise RequestError(f"the parameter exif is {exif[:100]!r}; allowed are 'apply' and 'ignore'")
+    return exif == "apply"
+
+
+def _predictions(answers: Answers, name: str) -> list[Prediction]:
+    predictions = []
+    for number, answer in enumerate(answers.images, start=1):
+        if isinstance(answer, ImageError):  # a tensor has no place for it
+            raise RequestError(f"image {number} of {len(answers.images)}: {answer}") from answer
+        predictions.append(answer[name])
+    return predictions
+
+
+def _output(predictions: Sequence[Prediction], labels: Sequence[str], count: int) -> OutputTensor:
+    rows = [list(prediction.probabilities.values()) for prediction in predictions]
+    if not count:
+        flat = [value for row in rows for value in row]
+        return OutputTensor(name=OUTPUT, datatype="FP32", shape=[len(rows), len(labels)], data=flat)
+    count = min(count, len(labels))
+    classes = [text for row in rows for text in _classes(row, labels)[:count]]
+    return OutputTensor(name=OUTPUT, datatype="BYTES", shape=[len(rows), count], data=classes)
+
+
+def _classes(row: Sequence[float], labels: Sequence[str]) -> list[str]:
+    """``value:index:label``, likeliest first, as the classification extension writes them."""
+    order = sorted(range(len(labels)), key=lambda index: -row[index])
+    return [f"{row[index]:.6f}:{index}:{labels[index]}" for index in order]

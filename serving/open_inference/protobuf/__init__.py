@@ -1,0 +1,1 @@
+"""Messages of the gRPC form; ``make proto`` generates all but the .proto file."""

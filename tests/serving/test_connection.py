@@ -1,0 +1,129 @@
+"""What a socket may do to the server, and what it may not."""
+
+import json
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+PATH = "/v1/models/orientation:predict"
+HOST = "Host: x\r\n"
+
+
+@contextmanager
+def connected(client) -> Iterator[socket.socket]:
+    address = urlsplit(str(client.base_url))
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        yield connection
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    answer = b""
+    while True:
+        try:
+            chunk = connection.recv(65_536)
+        except ConnectionResetError:
+            return answer
+        if not chunk:
+            return answer
+        answer += chunk
+
+
+def trickle(connection: socket.socket) -> bytes:
+    """Sends a byte now and then until there is an answer."""
+    for _ in range(600):
+        if select.select([connection], [], [], 0.05)[0]:
+            return connection.recv(65_536)
+        connection.sendall(b"x")
+    pytest.fail("there was no answer within 30 s")
+
+
+def status_and_error(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"connection: close" in head.lower()
+    assert len(body) == int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    return int(head.split()[1]), json.loads(body)["error_type"]
+
+
+def in_one(size: int) -> list[bytes]:
+    return [f"GET /health/live HTTP/1.1\r\n{HOST}x: {'x' * size}\r\n\r\n".encode()]
+
+
+def in_pieces(size: int) -> list[bytes]:
+    """Without the end of the headers, so that nothing but their number of bytes can be the matter."""
+    return [f"GET /health/live HTTP/1.1\r\n{HOST}".encode(), *[b"x: " + b"y" * 1000 + b"\r\n"] * (size // 1000)]
+
+
+@pytest.mark.parametrize(
+    "pieces", [in_one(40_000), in_pieces(40_000), [b"GET /" + b"x" * 40_000], in_one(1_000_000)], ids=range(4)
+)
+def test_headers_beyond_the_limit_are_431(client, pieces):
+    with connected(client) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        assert status_and_error(until_closed(connection)) == (431, "HeadersTooLargeError")
+
+
+def test_headers_within_the_limit_are_read_however_they_come(client):
+    with connected(client) as connection:
+        for byte in in_one(300)[0]:
+            connection.sendall(bytes([byte]))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        for _ in range(40):  # the limit is for each request
+            connection.sendall(in_one(20_000)[0])
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_large_body_behind_its_headers_is_no_large_header(client, zoo):
+    photo = zoo.png(size=(1000, 1000)) + b"\0" * 200_000
+    with connected(client) as connection:
+        connection.sendall(f"POST {PATH} HTTP/1.1\r\n{HOST}Content-Length: {len(photo)}\r\n\r\n".encode() + photo)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_the_limit_is_a_setting(serve_with):
+    client = serve_with(max_header_bytes=2000)
+    assert client.get("/health/live").status_code == 200
+    response = client.get("/health/live", headers={"x": "y" * 2000})
+    assert (response.status_code, response.json()["error_type"]) == (431, "HeadersTooLargeError")
+
+
+def test_what_is_no_http_is_told(client):
+    with connected(client) as connection:
+        connection.sendall(b"\x16\x03\x01 this would be TLS\r\n\r\n")
+        assert status_and_error(until_closed(connection)) == (400, "RequestError")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health/live HTTP/1.1\r\nHost:"])
+def test_a_connection_that_asks_nothing_whole_ends(serve_with, sent):
+    with connected(serve_with(idle_timeout_s=0.3)) as connection:
+        connection.sendall(sent)
+        answer = until_closed(connection)
+    assert (status_and_error(answer) if answer else None) == ((408, "RequestTimeoutError") if sent else None)
+
+
+def test_headers_that_trickle_in_are_cut(serve_with):
+    """Each byte alone would come early enough."""
+    with connected(serve_with(idle_timeout_s=0.5)) as connection:
+        connection.sendall(b"GET /")
+        answer = trickle(connection) + until_closed(connection)
+    assert status_and_error(answer) == (408, "RequestTimeoutError")
+
+
+def test_an_idle_connection_ends_after_its_answer(serve_with):
+    with connected(serve_with(idle_timeout_s=0.5)) as connection:
+        connection.sendall(f"GET /health/live HTTP/1.1\r\n{HOST}\r\n".encode())
+        assert until_closed(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_slow_body_is_cut_and_takes_no_place_in_the_queue(serve_with, zoo):
+    """There is one place, and a body that does not come: whoever comes whole meanwhile is answered."""
+    client = serve_with(request_timeout_s=3, max_queued_images=1, max_request_images=1)
+    with connected(client) as slow:
+        slow.sendall(f"POST {PATH} HTTP/1.1\r\n{HOST}Content-Length: 100000\r\n\r\n".encode() + zoo.png())
+        assert client.post(PATH, content=zoo.png()).status_code == 200
+        answer = trickle(slow) + until_closed(slow)
+    assert status_and_error(answer) == (408, "RequestTimeoutError")
