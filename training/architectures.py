@@ -63,8 +63,23 @@ def selfie_talk(shape: Shape, labels: int, dropout: float) -> keras.Model:
     return keras.Model(image, layers.Dense(1, activation="sigmoid", dtype="float32")(x), name="selfie_talk")
 
 
+def small_cnn(shape: Shape, labels: int, dropout: float) -> keras.Model:
+    """Of the talks' kind, for pictures of 8 to 64 pixels: 3 x 3 convolutions, halved until at most 4 pixels remain."""
+    image = keras.Input(shape, dtype="uint8", name="image")
+    x = layers.Rescaling(1 / 255)(image)
+    for filters in (32, 64, 96, 128):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        if min(x.shape[1:3]) > 4:
+            x = layers.MaxPooling2D(2)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(128, activation="relu")(x)
+    x = layers.Dropout(dropout)(x)
+    return keras.Model(image, layers.Dense(labels, activation="softmax", dtype="float32")(x), name="small_cnn")
+
+
 ARCHITECTURES: dict[str, Builder] = {
     "orientation_talk": orientation_talk,
     "selfie_talk": selfie_talk,
+    "small_cnn": small_cnn,
     **{name: partial(efficientnet_lite, name) for name in VARIANTS},
 }

@@ -42,7 +42,7 @@ class Augmentation(BaseModel):
         self, pixels: NDArray[np.uint8], shape: tuple[int, int, int], rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         """Returns a changed copy of ``uint8[H,W,C]``, of the ``shape`` that the network takes."""
-        image = Image.fromarray(pixels.squeeze())
+        image = Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels)
         image = self._geometry(image, (shape[1], shape[0]), rng)
         image = self._photometry(image, rng)
         return np.asarray(image).reshape(shape)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from models.metadata import Metrics, ModelMetadata
+from models.metadata import Interval, Metrics, ModelMetadata, Source
 
 _TERMS = (
     "Trained for research and demonstration on research-use photos; retrain on your own for other uses. "
@@ -23,9 +23,7 @@ def render_card(metadata: ModelMetadata) -> str:
         _table(
             ("", ""), [(name, f"`{text}`" if name == "recipe" else text) for name, text in metadata.training.items()]
         ),
-        "## Photos",
-        _TERMS,
-        _table(("source", "photos", "origin and licence"), [(s.name, s.images, s.licence) for s in metadata.sources]),
+        *(_photos(metadata.sources) if metadata.sources else ()),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -68,21 +66,62 @@ def _measured(metrics: Metrics) -> Iterable[str]:
     yield _table(("true \\ answered", *names), rows)
     yield _table(
         ("source", "images", "accuracy"),
-        [(name, source.images, _percent(source.accuracy)) for name, source in metrics.sources.items()],
+        [
+            (name, source.images, _percent(source.accuracy) + _between(source.accuracy_interval))
+            for name, source in metrics.sources.items()
+        ],
     )
+    if metrics.risk_coverage:
+        yield "If only the surest answers count:"
+        yield _table(
+            ("answered", "accuracy"),
+            [(f"{p.coverage:.0%}".replace("%", " %"), _percent(p.accuracy)) for p in metrics.risk_coverage],
+        )
+    if metrics.conditions:
+        yield "On damaged copies of the test images:"
+        yield _table(("damage", "accuracy", "ROC-AUC"), _conditions(metrics))
+
+
+def _photos(sources: Iterable[Source]) -> Iterable[str]:
+    yield "## Photos"
+    yield _TERMS
+    yield _table(("source", "photos", "origin and licence"), [(s.name, s.images, s.licence) for s in sources])
+
+
+def _conditions(metrics: Metrics) -> Iterable[tuple[str, str, str]]:
+    for name, condition in metrics.conditions.items():
+        auc = "" if condition.roc_auc is None else f"{condition.roc_auc:.4f}"
+        yield name, _percent(condition.accuracy), auc
 
 
 def _figures(metrics: Metrics) -> list[tuple[str, object]]:
     figures: list[tuple[str, object]] = [
         ("images", metrics.images),
-        ("accuracy", _percent(metrics.accuracy)),
+        ("accuracy", _percent(metrics.accuracy) + _between(metrics.accuracy_interval)),
         ("answers that are certain", _percent(metrics.certain_share)),
     ]
+    if metrics.groups is not None:
+        figures.insert(1, ("independent photos", metrics.groups))
     if metrics.certain_accuracy is not None:
         figures.append(("accuracy among those", _percent(metrics.certain_accuracy)))
     if metrics.roc_auc is not None:
-        figures.append(("ROC-AUC", f"{metrics.roc_auc:.4f}"))
+        figures.append(("ROC-AUC", f"{metrics.roc_auc:.4f}" + _between(metrics.roc_auc_interval, "{:.4f}")))
+    if metrics.recall_at_95_specificity is not None:
+        interval = _between(metrics.recall_at_95_specificity_interval)
+        figures.append(("recall at 95 % specificity", _percent(metrics.recall_at_95_specificity) + interval))
+    if metrics.calibration_error is not None and metrics.calibration_error_by_chance is not None:
+        chance = f", where chance alone gives {_percent(metrics.calibration_error_by_chance)}"
+        figures.append(("calibration error (15 bins of equally many)", _percent(metrics.calibration_error) + chance))
+    for wanted, share in metrics.coverage_at_accuracy.items():
+        figures.append((f"surest answers of which {float(wanted):.1%} are right".replace("%", " %"), _percent(share)))
     return [*figures, ("digest of the test images", f"`{metrics.data_sha256[:16]}`")]
+
+
+def _between(interval: Interval | None, form: str = "{:.2%}") -> str:
+    if interval is None:
+        return ""
+    low, high = (form.format(bound).replace("%", " %") for bound in interval)
+    return f" (95 % interval {low} to {high})"
 
 
 def _percent(share: float) -> str:

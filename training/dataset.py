@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -12,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from models.images import decode
+from models.errors import TrainingError
 from models.preprocessing import Preprocessing
 from training.augmentation import Augmentation
 from training.manifest import Manifest, Photo
 from training.tasks import Task, turn_array
 
+_PART = 16  # samples of a batch that one thread makes; with fewer, handing them over costs more than small ones take
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
@@ -28,10 +31,12 @@ class Photos:
     Attributes:
         pixels: ``uint8[N,H,W,C]``, upright, mapped from disk.
         labels: ``int64[N]``; all zero where labels are made by turning.
+        sources: ``N`` names of data sets.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    sources: tuple[str, ...]
 
 
 def load_photos(manifest: Manifest, task: Task, preprocessing: Preprocessing, cache: Path) -> Photos:
@@ -42,14 +47,27 @@ def load_photos(manifest: Manifest, task: Task, preprocessing: Preprocessing, ca
         task: gives the order of labels.
         preprocessing: as the model's.
         cache: a folder; the file in it is named after all that its content depends on.
+
+    Raises:
+        TrainingError: a photo's label is not one of the task's, or its file is gone or broken.
     """
-    names = list(task.label_names)
-    labels = [names.index(photo.label) if task.made_by == "folder" else 0 for photo in manifest.photos]
+    labels = [_index(photo, task) for photo in manifest.photos]
     key = "".join([preprocessing.model_dump_json(), *(photo.sha256 for photo in manifest.photos)])
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         _decode_all(manifest, preprocessing, path)
-    return Photos(np.load(path, mmap_mode="r"), np.array(labels, np.int64))
+    sources = tuple(photo.source for photo in manifest.photos)
+    return Photos(np.load(path, mmap_mode="r"), np.array(labels, np.int64), sources)
+
+
+def _index(photo: Photo, task: Task) -> int:
+    if task.made_by == "turning":
+        return 0
+    if photo.label not in task.label_names:
+        raise TrainingError(
+            f"{photo.path} has the label {photo.label!r}; those of {task.name} are {', '.join(task.label_names)}"
+        )
+    return task.label_names.index(photo.label)
 
 
 def _decode_all(manifest: Manifest, preprocessing: Preprocessing, path: Path) -> None:
@@ -59,7 +77,7 @@ def _decode_all(manifest: Manifest, preprocessing: Preprocessing, path: Path) ->
     pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
 
     def pixels_of(photo: Photo) -> NDArray[np.uint8]:
-        return preprocessing.apply(decode(manifest.file(photo).read_bytes(), preprocessing.size))
+        return preprocessing.apply(manifest.decode(photo, preprocessing.size))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = track(pool.map(pixels_of, manifest.photos), "decoding photos", total=len(manifest.photos))
@@ -82,8 +100,12 @@ def training_batches(
     batch_size: int,
     seed: int,
     first_epoch: int = 0,
+    *,
+    balanced: bool = False,
 ) -> Iterator[Batch]:
-    """Yields shuffled batches for ever, ``steps_per_epoch`` an epoch; each epoch shows each photo at most once.
+    """Yields shuffled batches for ever, ``steps_per_epoch`` an epoch.
+
+    An epoch shows each photo at most once or, ``balanced``, draws as many by ``sampling_weights``.
 
     Every random choice depends on ``seed``, the epoch and the place in it alone, so that training that goes on at
     ``first_epoch`` sees what it would have seen without the interruption.
@@ -92,17 +114,34 @@ def training_batches(
         ``uint8[B,H,W,C]`` and one-hot ``float32[B,K]``.
     """
     epoch = first_epoch
-    while True:
-        order = np.random.default_rng((seed, epoch)).permutation(len(photos.pixels))
-        for step in range(steps_per_epoch(photos, batch_size)):
-            rng = np.random.default_rng((seed, epoch, step))
-            chosen = np.sort(order[step * batch_size : (step + 1) * batch_size])
-            samples = [_sample(photos, int(index), task, augmentation, shape, rng) for index in chosen]
-            yield (
-                np.stack([pixels for pixels, _ in samples]),
-                one_hot(np.array([label for _, label in samples]), len(task.labels)),
+    weights = sampling_weights(photos) if balanced else None
+    draw = partial(_part, photos, task, augmentation, shape)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while True:
+            shuffled = np.random.default_rng((seed, epoch)).choice(
+                len(photos.pixels), len(photos.pixels), balanced, weights
             )
-        epoch += 1
+            for step in range(steps_per_epoch(photos, batch_size)):
+                chosen = np.sort(shuffled[step * batch_size : (step + 1) * batch_size])
+                starts = range(0, len(chosen), _PART)
+                seeds = [(seed, epoch, step, start) for start in starts]
+                parts = pool.map(draw, (chosen[start : start + _PART] for start in starts), seeds)
+                pixels, labels = zip(*parts, strict=True)
+                yield np.concatenate(pixels), one_hot(np.concatenate(labels), len(task.labels))
+            epoch += 1
+
+
+def sampling_weights(photos: Photos) -> NDArray[np.float64]:
+    """Chances ``float64[N]`` that draw labels evenly and, within one, its sources by the square root of their size.
+
+    So neither the largest source of a label nor the largest label becomes what the network learns to see.
+    """
+    cells = list(zip(photos.labels.tolist(), photos.sources, strict=True))
+    sizes = Counter(cells)
+    roots: Counter[int] = Counter()
+    for (label, _), size in sizes.items():
+        roots[label] += np.sqrt(size)
+    return np.array([1 / (len(roots) * roots[cell[0]] * np.sqrt(sizes[cell])) for cell in cells])
 
 
 def steps_per_epoch(photos: Photos, batch_size: int) -> int:
@@ -110,19 +149,21 @@ def steps_per_epoch(photos: Photos, batch_size: int) -> int:
     return max(1, len(photos.pixels) // batch_size)
 
 
-def _sample(
+def _part(
     photos: Photos,
-    index: int,
     task: Task,
     augmentation: Augmentation,
     shape: tuple[int, int, int],
-    rng: np.random.Generator,
-) -> tuple[NDArray[np.uint8], int]:
-    pixels = augmentation.apply(photos.pixels[index], shape, rng)
+    chosen: NDArray[np.int64],
+    seed: tuple[int, ...],
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """A part of a batch, drawn from a seed of its own: so the threads that share a batch change nothing."""
+    rng = np.random.default_rng(seed)
+    changed = [augmentation.apply(photos.pixels[index], shape, rng) for index in chosen]
     if task.made_by == "folder":
-        return pixels, int(photos.labels[index])
-    turns = int(rng.integers(len(task.labels)))
-    return turn_array(pixels, turns), turns
+        return np.stack(changed), photos.labels[chosen]
+    turns = rng.integers(len(task.labels), size=len(chosen))
+    return np.stack([turn_array(pixels, int(turn)) for pixels, turn in zip(changed, turns, strict=True)]), turns
 
 
 class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]

@@ -1,24 +1,30 @@
 """What an ONNX file answers on photos that training never saw: the file that ships, through the one decoder."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from rich.progress import track
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from models.images import decode
 from models.metadata import LabelMetrics, Metrics, ModelMetadata, SourceMetrics
 from models.preprocessing import Preprocessing
 from training.inference import OnnxClassifier
+from training.intervals import accuracy_interval
 from training.manifest import Manifest, Photo
+from training.ranking import ranking_interval, recall_at_95_specificity, roc_auc
+from training.reliability import coverage_at, error_by_chance, reliability, risk_coverage
 from training.tasks import Task, turn_image
 
-_PHOTOS_AT_ONCE = 64
+PHOTOS_AT_ONCE = 64
+_ENOUGH_RIGHT = (0.99, 0.995)
+Change = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -29,64 +35,130 @@ class Answers:
         probabilities: ``float32[M,K]``.
         labels: ``int64[M]``, the true ones.
         sources: ``M`` names of data sets.
+        groups: ``M`` names; samples that depend on each other share one. Empty: all are independent.
     """
 
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
     sources: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+
+    @property
+    def group_numbers(self) -> NDArray[np.int64]:
+        """``int64[M]``, the groups numbered from 0."""
+        if not self.groups:
+            return np.arange(len(self.labels))
+        numbers: NDArray[np.int64] = np.unique(np.array(self.groups), return_inverse=True)[1]
+        return numbers
 
 
-def ask(data: bytes, preprocessing: Preprocessing, manifest: Manifest, task: Task) -> Answers:
-    """Asks an ONNX file about every sample of a manifest; all four turns of a photo where labels are made so."""
-    classifier = OnnxClassifier(data)
-    names = list(task.label_names)
-    turning = task.made_by == "turning"
-    labels = [range(len(names)) if turning else [names.index(photo.label)] for photo in manifest.photos]
-    probabilities = [classifier.predict(pixels) for pixels in _pixels(manifest, preprocessing, task.samples_per_photo)]
-    return Answers(
-        np.concatenate(probabilities),
-        np.concatenate([np.array(of_photo, np.int64) for of_photo in labels]),
-        tuple(photo.source for photo in manifest.photos for _ in range(task.samples_per_photo)),
+@dataclass(frozen=True)
+class Verdicts:
+    """What the decision rule makes of answers.
+
+    Attributes:
+        answered: ``int64[M]``, the label of each answer.
+        probability: ``float64[M]``, that label's.
+        certain: ``bool[M]``.
+        right: ``bool[M]``.
+    """
+
+    answered: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    certain: NDArray[np.bool_]
+    right: NDArray[np.bool_]
+
+
+def judge(answers: Answers, metadata: ModelMetadata) -> Verdicts:
+    """Applies a model's decision rule to its answers."""
+    decisions = [metadata.decide(row) for row in answers.probabilities]
+    answered = np.array([decision.index for decision in decisions], np.int64)
+    return Verdicts(
+        answered,
+        np.array([decision.probability for decision in decisions], np.float64),
+        np.array([decision.certain for decision in decisions], bool),
+        answered == answers.labels,
     )
 
 
-def _pixels(manifest: Manifest, preprocessing: Preprocessing, turns: int) -> Iterator[NDArray[np.uint8]]:
-    """Yields ``uint8[up to 64 * turns,H,W,C]``."""
+def ask(
+    data: bytes, preprocessing: Preprocessing, manifest: Manifest, task: Task, change: Change | None = None
+) -> Answers:
+    """Asks an ONNX file about every sample of a manifest; all four turns of a photo where labels are made so.
+
+    Args:
+        data: the ONNX file.
+        preprocessing: of the model.
+        manifest: of the photos.
+        task: tells how labels are made.
+        change: done to each picture after it was turned, as if its camera or scanner had done it.
+    """
+    turning = task.made_by == "turning"
+    turns = task.samples_per_photo
 
     def samples(photo: Photo) -> NDArray[np.uint8]:
-        image = decode(manifest.file(photo).read_bytes(), preprocessing.size)
-        return np.stack([preprocessing.apply(turn_image(image, turn)) for turn in range(turns)])
+        image = manifest.decode(photo, preprocessing.size)
+        pictures = (turn_image(image, turn) for turn in range(turns))
+        return np.stack([preprocessing.apply(change(picture) if change else picture) for picture in pictures])
 
+    names = list(task.label_names)
+    labels = [range(len(names)) if turning else [names.index(photo.label)] for photo in manifest.photos]
+    return Answers(
+        probabilities_of(data, manifest.photos, samples),
+        np.concatenate([np.array(of_photo, np.int64) for of_photo in labels]),
+        tuple(photo.source for photo in manifest.photos for _ in range(turns)),
+        tuple(photo.group for photo in manifest.photos for _ in range(turns)),
+    )
+
+
+def probabilities_of(
+    data: bytes, photos: Sequence[Photo], samples: Callable[[Photo], NDArray[np.uint8]]
+) -> NDArray[np.float32]:
+    """Asks an ONNX file, decoding in several threads and holding few photos in memory.
+
+    Args:
+        data: the ONNX file.
+        photos: in the order of the answers.
+        samples: makes ``uint8[T,H,W,C]`` of a photo, T being the same for all.
+
+    Returns:
+        ``float32[T * photos,K]``.
+    """
+    classifier = OnnxClassifier(data)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        photos = iter(track(manifest.photos, "asking the model"))
-        while chunk := list(islice(photos, _PHOTOS_AT_ONCE)):
-            yield np.concatenate(list(pool.map(samples, chunk)))
+        rest = iter(track(photos, "asking the model"))
+        chunks = iter(lambda: list(islice(rest, PHOTOS_AT_ONCE)), [])
+        return np.concatenate([classifier.predict(np.concatenate(list(pool.map(samples, chunk)))) for chunk in chunks])
 
 
 def measure(answers: Answers, metadata: ModelMetadata, data_sha256: str) -> Metrics:
-    """Accuracy, precision, recall, confusion, ROC-AUC and certainty, over all and by source.
+    """All figures of ``Metrics`` but those under ``conditions``.
 
     Args:
         answers: of the model that ``metadata`` describes.
         metadata: gives labels and decision rule.
         data_sha256: ``Manifest.digest`` of the photos.
     """
-    decisions = [metadata.decide(row) for row in answers.probabilities]
-    answered = np.array([decision.index for decision in decisions])
-    certain = np.array([decision.certain for decision in decisions])
-    right = answered == answers.labels
-    columns = list(range(len(metadata.labels)))
-    matrix = confusion_matrix(answers.labels, answered, labels=columns)
+    verdicts = judge(answers, metadata)
+    right, certain, probability = verdicts.right, verdicts.certain, verdicts.probability
+    groups = answers.group_numbers
+    matrix = confusion_matrix(answers.labels, verdicts.answered, labels=range(len(metadata.labels)))
     return Metrics(
         data_sha256=data_sha256,
         images=len(right),
+        groups=int(groups.max()) + 1,
         accuracy=float(right.mean()),
-        labels=_label_metrics(answers.labels, answered, metadata.label_names),
+        accuracy_interval=accuracy_interval(right, groups),
+        labels=_label_metrics(answers.labels, verdicts.answered, metadata.label_names),
         confusion_matrix=tuple(tuple(int(count) for count in row) for row in matrix),
         certain_share=float(certain.mean()),
         certain_accuracy=float(right[certain].mean()) if certain.any() else None,
-        roc_auc=_roc_auc(answers),
-        sources=_source_metrics(right, answers.sources),
+        calibration_error=reliability(probability, right).error,
+        calibration_error_by_chance=error_by_chance(probability),
+        risk_coverage=risk_coverage(probability, right),
+        coverage_at_accuracy={f"{wanted:g}": coverage_at(wanted, probability, right) for wanted in _ENOUGH_RIGHT},
+        sources=_source_metrics(right, answers.sources, groups),
+        **_two_label_metrics(answers),
     )
 
 
@@ -100,16 +172,27 @@ def _label_metrics(
     }
 
 
-def _roc_auc(answers: Answers) -> float | None:
-    """None unless there are two labels and both occur."""
+def _two_label_metrics(answers: Answers) -> dict[str, Any]:
+    """Empty unless there are two labels and both occur."""
     if answers.probabilities.shape[1] != 2 or len(np.unique(answers.labels)) < 2:
-        return None
-    return float(roc_auc_score(answers.labels, answers.probabilities[:, 1]))
+        return {}
+    scores, positive = answers.probabilities[:, 1].astype(np.float64), answers.labels == 1
+    figures: dict[str, Any] = {}
+    for ranking in (roc_auc, recall_at_95_specificity):
+        figures[ranking.__name__] = ranking(scores, positive)
+        figures[f"{ranking.__name__}_interval"] = ranking_interval(ranking, scores, positive, answers.group_numbers)
+    return figures
 
 
-def _source_metrics(right: NDArray[np.bool_], sources: Sequence[str]) -> dict[str, SourceMetrics]:
+def _source_metrics(
+    right: NDArray[np.bool_], sources: Sequence[str], groups: NDArray[np.int64]
+) -> dict[str, SourceMetrics]:
     names = np.array(sources)
     return {
-        str(name): SourceMetrics(images=int((names == name).sum()), accuracy=float(right[names == name].mean()))
+        str(name): SourceMetrics(
+            images=int((names == name).sum()),
+            accuracy=float(right[names == name].mean()),
+            accuracy_interval=accuracy_interval(right[names == name], groups[names == name]),
+        )
         for name in np.unique(names)
     }

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -22,7 +22,16 @@ from training.tasks import Task
 Logs = dict[str, float] | None
 
 
-def fit(recipe: Recipe, task: Task, train: Photos, validation: Photos, run: RunFolder, *, resume: bool) -> History:
+def fit(
+    recipe: Recipe,
+    task: Task,
+    train: Photos,
+    validation: Photos,
+    run: RunFolder,
+    *,
+    resume: bool,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> History:
     """Trains until the last epoch, or until validation accuracy has not risen for ``patience`` epochs.
 
     The run folder gets a checkpoint after each epoch, the weights of the best one, the history and TensorBoard logs.
@@ -34,6 +43,7 @@ def fit(recipe: Recipe, task: Task, train: Photos, validation: Photos, run: RunF
         validation: photos that decide which epoch was best.
         run: the folder of this run.
         resume: goes on after the last finished epoch of the run folder, if there is one.
+        callbacks: asked after ours.
 
     Returns:
         The history, one entry an epoch.
@@ -43,12 +53,21 @@ def fit(recipe: Recipe, task: Task, train: Photos, validation: Photos, run: RunF
     """
     keras.utils.set_random_seed(recipe.fit.seed)
     steps = steps_per_epoch(train, recipe.fit.batch_size)
-    model, epoch = (run.load_checkpoint() if resume else None) or (_compiled(recipe, task, steps), 0)
+    if not resume:
+        run.clear()
+    model, epoch = run.load_checkpoint() or (_compiled(recipe, task, steps), 0)
     run.write_history(run.history()[:epoch])
     if _is_over(run.history(), recipe):
         return run.history()
     batches = training_batches(
-        train, task, recipe.augmentation, recipe.input.shape, recipe.fit.batch_size, recipe.fit.seed, epoch
+        train,
+        task,
+        recipe.augmentation,
+        recipe.input.shape,
+        recipe.fit.batch_size,
+        recipe.fit.seed,
+        epoch,
+        balanced=recipe.fit.balanced,
     )
     model.fit(
         _targets_for(model, batches),
@@ -59,7 +78,8 @@ def fit(recipe: Recipe, task: Task, train: Photos, validation: Photos, run: RunF
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
             keras.callbacks.TensorBoard(run.tensorboard),
-            _Bookkeeping(run, recipe, steps * recipe.fit.batch_size),
+            _Bookkeeping(run, recipe, min(steps * recipe.fit.batch_size, len(train.pixels))),
+            *callbacks,
         ],
         shuffle=False,  # the batches come shuffled
         verbose=1 if sys.stdout.isatty() else 2,

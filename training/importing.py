@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, compose, helper, numpy_helper
+from pydantic import ValidationError
 
 from models.errors import ExportError
 from models.images import decode
@@ -21,7 +22,9 @@ from training.golden import golden_pictures, golden_samples
 from training.inference import OnnxClassifier
 from training.stamp import git_revision, stamp
 
-_PREFIX = "loupe_import/"  # no name of the given graph begins so
+_PREFIX = "loupe_import/"  # of what is added
+_OLDEST_OPSET = 7  # from which on the added nodes mean what they mean today
+_GIVEN = "given/"  # of all names of the given graph, whose input may be named `image` as ours is
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class ForeignModel:
         std: what the difference is divided by, by channel.
         layout: order of the float input's axes.
         output: what the graph gives; ``auto`` asks it about four photographs.
+
+    Raises:
+        ExportError: mean and std are not of the same length, or a std is not above 0.
     """
 
     labels: tuple[str, ...]
@@ -41,6 +47,12 @@ class ForeignModel:
     std: tuple[float, ...]
     layout: Literal["nchw", "nhwc"]
     output: Literal["auto", "logits", "probabilities"] = "auto"
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise ExportError(
+                f"mean and std need a number for each channel, std above 0; given are {self.mean} and {self.std}"
+            )
 
 
 def import_onnx(path: Path, name: str, description: str, preprocessing: Preprocessing, foreign: ForeignModel) -> bytes:
@@ -69,24 +81,39 @@ def import_onnx(path: Path, name: str, description: str, preprocessing: Preproce
         raise ExportError(f"{path} answers {columns} labels, {len(foreign.labels)} were named")
     data = _wrapped(given, preprocessing, foreign, raw.shape[1], probabilities).SerializeToString()
     check_parity(_expected(raw, probabilities), data, pictures)
-    metadata = ModelMetadata(
+    origin = {
+        "imported from": path.name,
+        "graph made by": f"{given.producer_name} {given.producer_version}".strip(),
+    }
+    try:
+        return stamp(data, _metadata(data, name, description, preprocessing, foreign.labels, origin))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ExportError(f"{'.'.join(map(str, first['loc'])) or 'labels'}: {first['msg']}") from None
+
+
+def _metadata(
+    data: bytes,
+    name: str,
+    description: str,
+    preprocessing: Preprocessing,
+    labels: Sequence[str],
+    origin: dict[str, str],
+) -> ModelMetadata:
+    return ModelMetadata(
         name=name,
         version=1,
         description=description,
         default=False,
-        labels=tuple(Label(name=label) for label in foreign.labels),
+        labels=tuple(Label(name=label) for label in labels),
         preprocessing=preprocessing,
         graph_sha256=graph_sha256(data),
         golden_samples=golden_samples(data, preprocessing),
-        training={
-            "imported from": path.name,
-            "graph made by": f"{given.producer_name} {given.producer_version}".strip(),
-        },
+        training=origin,
         tools={"onnx": onnx.__version__},
         git_revision=git_revision(),
         licence="as the imported file's",
     )
-    return stamp(data, metadata)
 
 
 def _load(path: Path) -> onnx.ModelProto:
@@ -105,6 +132,9 @@ def _check_input(model: onnx.ModelProto, preprocessing: Preprocessing, layout: s
         raise ExportError(
             f"one input and one output are wanted, the graph has {len(inputs)} and {len(model.graph.output)}"
         )
+    opset = next((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), 0)
+    if opset < _OLDEST_OPSET:
+        raise ExportError(f"the graph is of opset {opset}; at least {_OLDEST_OPSET} is wanted")
     tensor = inputs[0].type.tensor_type
     height, width, channels = preprocessing.shape
     wanted = [channels, height, width] if layout == "nchw" else [height, width, channels]
@@ -133,7 +163,10 @@ def _normalised(pictures: NDArray[np.uint8], foreign: ForeignModel) -> NDArray[n
 def _raw_outputs(model: onnx.ModelProto, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     weights = {tensor.name for tensor in model.graph.initializer}
     name = next(value.name for value in model.graph.input if value.name not in weights)
-    outputs: NDArray[np.float32] = OnnxClassifier(model.SerializeToString(), name).predict(pixels)
+    try:
+        outputs: NDArray[np.float32] = OnnxClassifier(model.SerializeToString(), name).predict(pixels)
+    except Exception as error:  # ONNX Runtime's errors have no other base
+        raise ExportError(f"ONNX Runtime cannot run the graph: {str(error).splitlines()[0]}") from None
     if outputs.ndim != 2:
         raise ExportError(f"an output [N, K] is wanted, the graph gives one with {outputs.ndim} axes")
     return outputs
@@ -158,9 +191,9 @@ def _expected(raw: NDArray[np.float32], probabilities: bool) -> NDArray[np.float
 def _wrapped(
     given: onnx.ModelProto, preprocessing: Preprocessing, foreign: ForeignModel, columns: int, probabilities: bool
 ) -> onnx.ModelProto:
-    """Adds nodes before the graph's input and behind its output; they exist in every opset from 7 on."""
-    model = onnx.ModelProto()
-    model.CopyFrom(given)
+    """Adds nodes before the graph's input and behind its output."""
+    model = compose.add_prefix(given, _GIVEN)
+    model.ir_version = max(model.ir_version, 4)  # before, constants had to be inputs too
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     old_input = next(value for value in graph.input if value.name not in weights)

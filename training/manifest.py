@@ -9,7 +9,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Self
 
-from models.errors import ManifestError, SplitLeakError
+from PIL import Image
+
+from models.errors import ImageError, ManifestError, SplitLeakError
+from models.images import Size, decode
 
 SPLITS = {"train": 0.75, "validation": 0.10, "calibration": 0.05, "test": 0.10}
 
@@ -47,6 +50,7 @@ class Photo:
 
 _COLUMNS = tuple(field.name for field in fields(Photo))
 _WHOLE_NUMBERS = ("bytes", "width", "height")
+_NAMES_AS_BYTES = "surrogateescape"  # Linux' file names need not be UTF-8
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Manifest:
         """
         if not path.is_file():
             raise ManifestError(f"there is no manifest {path}; `loupe-train manifest DIR` writes one")
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors=_NAMES_AS_BYTES) as file:
             reader = csv.DictReader(file)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
@@ -76,7 +80,7 @@ class Manifest:
         """Writes a CSV file; paths are made relative to its folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        with partial.open("w", newline="", encoding="utf-8") as file:
+        with partial.open("w", newline="", encoding="utf-8", errors=_NAMES_AS_BYTES) as file:
             writer = csv.DictWriter(file, _COLUMNS)
             writer.writeheader()
             for photo in self.photos:
@@ -86,6 +90,18 @@ class Manifest:
     def file(self, photo: Photo) -> Path:
         """Where a photo lies."""
         return self.folder / photo.path
+
+    def decode(self, photo: Photo, at_least: Size) -> Image.Image:
+        """Reads a photo through the one decoder; see ``models.images.decode``.
+
+        Raises:
+            ManifestError: the file is gone or broken; it was there when the manifest was made.
+        """
+        try:
+            return decode(self.file(photo).read_bytes(), at_least)
+        except (ImageError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise ManifestError(f"{photo.path} cannot be used any more: {reason}") from error
 
     def split(self, *names: str) -> Self:
         """The photos of these splits, in the manifest's order."""
@@ -148,10 +164,18 @@ def split_of(group: str) -> str:
 
 
 def _photo(row: Mapping[str, str], path: Path, line: int) -> Photo:
-    try:
-        photo = Photo(**{name: int(row[name]) if name in _WHOLE_NUMBERS else row[name] for name in _COLUMNS})  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise ManifestError(f"{path}, line {line}: {error}") from None
-    if photo.split not in SPLITS:
-        raise ManifestError(f"{path}, line {line}: the split is {photo.split!r}; allowed are {', '.join(SPLITS)}")
-    return photo
+    if reason := _reason_against(row):
+        raise ManifestError(f"{path}, line {line}: {reason}")
+    return Photo(**{name: int(row[name]) if name in _WHOLE_NUMBERS else row[name] for name in _COLUMNS})  # type: ignore[arg-type]
+
+
+def _reason_against(row: Mapping[str, str | None]) -> str | None:
+    for name in _COLUMNS:
+        value = row[name]
+        if value is None:  # the line is cut off
+            return f"the line has no {name}"
+        if name in _WHOLE_NUMBERS and not (value.isascii() and value.isdecimal()):
+            return f"the {name} is {value!r}, which is no whole number"
+    if row["split"] not in SPLITS:
+        return f"the split is {row['split']!r}; allowed are {', '.join(SPLITS)}"
+    return None

@@ -2,29 +2,34 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
-from models.errors import TrainingError
+from models.errors import ManifestError, TrainingError
 from models.metadata import Metrics
-from models.repository import CARD_NAME, read_metadata
+from models.repository import CARD_NAME
+from training.assessment import assess
 from training.calibration import with_certainty
 from training.card import render_card
 from training.dataset import load_photos
-from training.evaluation import Answers, ask, measure
+from training.devices import on_devices
+from training.evaluation import ask
 from training.export import export
 from training.fit import fit, new_network
 from training.golden import golden_samples
+from training.leakage import check_leakage
 from training.manifest import Manifest
 from training.recipe import Recipe
 from training.report import draw_report
 from training.run_folder import RunFolder
 from training.scan import scan
 from training.stamp import describe, restamp, stamp
-from training.tasks import Task, task_named, task_of
+from training.tasks import Task, task_named
+from training.temperature import bake_temperature, fit_temperature, tempered
 
 PARITY_PICTURES = 64
 
@@ -54,18 +59,33 @@ def begin(recipe: Path, photos: Sequence[Path], folder: Path, *, allow_leaks: bo
         allow_leaks: for a data set whose own test split repeats training photos.
 
     Raises:
-        TrainingError: the recipe is wrong, there are no photos, or near-duplicates cross splits.
+        TrainingError: the recipe is wrong, there are too few photos or labels, or near-duplicates cross splits.
     """
     run_folder = RunFolder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     task = task_named(Recipe.read(recipe).task)
-    manifest = Manifest.read(photos[0]) if photos[0].suffix == ".csv" else scan(photos, task)
+    manifest = listed(photos, task)
     if not allow_leaks:
-        manifest.check_splits()
+        check_leakage(manifest)
     manifest.write(run_folder.manifest)
     if recipe.resolve() != run_folder.recipe.resolve():
         run_folder.recipe.write_bytes(recipe.read_bytes())
-    return open_run(folder)
+    run = open_run(folder)
+    _check_before_hours_of_training(run)
+    return run
+
+
+def listed(photos: Sequence[Path], task: Task) -> Manifest:
+    """Scans folders of photos, or reads the one manifest that is given in their place.
+
+    Raises:
+        ManifestError: there is more than one manifest, or what is given cannot be used.
+    """
+    if not any(path.suffix == ".csv" for path in photos):
+        return scan(photos, task)
+    if len(photos) > 1:
+        raise ManifestError(f"either folders or one manifest can be given, not {', '.join(map(str, photos))}")
+    return Manifest.read(photos[0])
 
 
 def open_run(folder: Path) -> Run:
@@ -80,14 +100,24 @@ def open_run(folder: Path) -> Run:
     return Run(run_folder, Recipe.read(run_folder.recipe), Manifest.read(run_folder.manifest), folder.parent / "cache")
 
 
-def train(run: Run, *, resume: bool) -> None:
+def _check_before_hours_of_training(run: Run) -> None:
+    """Whatever only a later step would trip over."""
+    names = run.task.label_names
+    if len(names) < 2:
+        raise TrainingError(f"at least two labels are needed, a folder for each; there is {', '.join(names)}")
+    if run.recipe.decision_threshold is not None and len(names) != 2:
+        raise TrainingError(f"a decision_threshold is for two labels, there are {len(names)}: {', '.join(names)}")
+    for split in ("train", "validation", "test"):
+        if not run.manifest.split(split).photos:
+            raise TrainingError(f"the {split} split is empty: there are too few photos")
+
+
+def train(run: Run, *, resume: bool, devices: int = 1, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
     """Fits the network on the training split, watched on the validation split."""
-    splits = [run.manifest.split(name) for name in ("train", "validation")]
-    if not all(split.photos for split in splits):
-        raise TrainingError("the training or the validation split is empty: there are too few photos")
-    learned = load_photos(splits[0], run.task, run.recipe.training_input, run.cache)
-    watched = load_photos(splits[1], run.task, run.recipe.input, run.cache)
-    fit(run.recipe, run.task, learned, watched, run.folder, resume=resume)
+    learned = load_photos(run.manifest.split("train"), run.task, run.recipe.training_input, run.cache)
+    watched = load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache)
+    with on_devices(devices, run.recipe.fit.batch_size):
+        fit(run.recipe, run.task, learned, watched, run.folder, resume=resume, callbacks=callbacks)
 
 
 def export_run(run: Run) -> None:
@@ -96,14 +126,34 @@ def export_run(run: Run) -> None:
         raise TrainingError(f"{run.folder.path} has no weights yet; `loupe-train train` makes them")
     network = _best_network(run)
     validation = load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache)
-    data = export(network, np.array(validation.pixels[:PARITY_PICTURES]))
+    pictures = np.array(validation.pixels[:PARITY_PICTURES])
+    run.folder.onnx.write_bytes(calibrated(run, export(network, pictures), pictures))
+
+
+def calibrated(run: Run, data: bytes, pictures: NDArray[np.uint8]) -> bytes:
+    """Fits temperature and thresholds on the run's calibration split, to what the file itself answers.
+
+    Args:
+        run: gives the split and the facts to stamp.
+        data: an ONNX file of any precision.
+        pictures: ``uint8[M,H,W,C]`` to check the baked temperature on.
+
+    Returns:
+        The file, scaled and stamped.
+    """
+    split, facts = run.manifest.split("calibration"), {"temperature": "1, as there are no photos to fit it on"}
+    if split.photos:
+        answers = ask(data, run.recipe.input, split, run.task)
+        temperature = fit_temperature(answers)
+        data = bake_temperature(data, temperature, pictures)
+        answers = replace(answers, probabilities=tempered(answers.probabilities, temperature))
+        facts = {"temperature": f"{temperature:.3f}, fitted on {len(split.photos)} photos"}
     metadata = describe(run.recipe, run.task, data, run.manifest, run.folder.history())
-    calibration = run.manifest.split("calibration")
-    if calibration.photos:
-        answers = ask(data, metadata.preprocessing, calibration, run.task)
-        metadata = with_certainty(metadata, answers, run.task.allowed_error)
-    metadata = metadata.model_copy(update={"golden_samples": golden_samples(data, metadata.preprocessing)})
-    run.folder.onnx.write_bytes(stamp(data, metadata))
+    if split.photos:
+        together = run.task.made_by == "turning"
+        metadata = with_certainty(metadata, answers, run.task.allowed_error, together=together)
+    samples = golden_samples(data, metadata.preprocessing)
+    return stamp(data, metadata.model_copy(update={"golden_samples": samples, "training": metadata.training | facts}))
 
 
 def _best_network(run: Run) -> keras.Model:
@@ -113,34 +163,14 @@ def _best_network(run: Run) -> keras.Model:
     return network
 
 
-def evaluate_run(run: Run) -> Metrics:
-    """Measures the run's file on its test split; stamps the figures into it and renders card and report beside it."""
-    test = run.manifest.split("test")
-    metrics, answers = evaluate_file(run.folder.onnx, test)
-    data = restamp(run.folder.onnx.read_bytes(), metrics=metrics.model_dump(mode="json"))
-    run.folder.onnx.write_bytes(data)
-    metadata = read_metadata(data)
+def evaluate_run(run: Run, *, robustness: bool = False) -> Metrics:
+    """Measures the run's file on its test split; stamps the figures into it and renders card and reports beside it."""
+    measured = assess(run.folder.onnx, run.manifest.split("test"), robustness=robustness)
+    metadata, history = measured.metadata, run.folder.history()
+    figures = measured.metrics.model_dump(mode="json")
+    run.folder.onnx.write_bytes(restamp(measured.data, metrics=figures))
     (run.folder.path / CARD_NAME).write_text(render_card(metadata), encoding="utf-8")
-    (run.folder.path / "metrics.json").write_text(json.dumps(metrics.model_dump(mode="json"), indent=2) + "\n")
-    draw_report(run.folder.path / "report.png", metadata, answers, run.folder.history())
-    return metrics
-
-
-def evaluate_file(model: Path, manifest: Manifest) -> tuple[Metrics, Answers]:
-    """Measures any ONNX file of ours on all photos of a manifest.
-
-    Raises:
-        TrainingError: the file or the photos are missing, or a photo's label is not one of the model's.
-    """
-    if not model.is_file():
-        raise TrainingError(f"there is no model {model}; `loupe-train export` writes one")
-    data = model.read_bytes()
-    metadata = read_metadata(data)
-    task = task_of(metadata.labels)
-    strange = {photo.label for photo in manifest.photos} - set(task.label_names)
-    if task.made_by == "folder" and strange:
-        raise TrainingError(f"the model has no label {min(strange)!r}; it has: {', '.join(task.label_names)}")
-    if not manifest.photos:
-        raise TrainingError("there are no photos to measure on")
-    answers = ask(data, metadata.preprocessing, manifest, task)
-    return measure(answers, metadata, manifest.digest(task.label_names)), answers
+    (run.folder.path / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (run.folder.path / "report.html").write_text(measured.page(history), encoding="utf-8")
+    draw_report(run.folder.path / "report.png", metadata, measured.answers, history)
+    return measured.metrics

@@ -4,12 +4,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import TrainingError
 from models.metadata import Name
 from models.preprocessing import Preprocessing
 from training.augmentation import Augmentation
+from training.tasks import task_named
 
 
 class _Frozen(BaseModel):
@@ -41,6 +43,7 @@ class Fit(_Frozen):
         patience: epochs without a better validation accuracy after which training stops.
         schedule: ``cosine`` lets the learning rate fall to zero over all epochs.
         warmup_epochs: over which the learning rate rises from zero; for ``cosine`` only.
+        balanced: draws labels evenly, and within one its sources by the square root of their size.
         weight_decay: above zero, Adam becomes AdamW.
         dtype_policy: Keras' name; ``mixed_bfloat16`` is 2-4 times faster for plain convolutions where the CPU has it.
     """
@@ -51,10 +54,19 @@ class Fit(_Frozen):
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_epochs: float = Field(0.0, ge=0)
     weight_decay: float = Field(0.0, ge=0)
+    balanced: bool = False
     patience: int = Field(10, ge=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     dtype_policy: Literal["float32", "mixed_bfloat16"] = "float32"
     seed: int = 1
+
+
+class Range(_Frozen):
+    """Numbers that a search draws from: whole ones if both ends are; ``log``: evenly by order of magnitude."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
 
 
 class Recipe(_Frozen):
@@ -65,6 +77,7 @@ class Recipe(_Frozen):
         task: see ``tasks.task_named``.
         default: whether ``/v1/predict`` asks the model when the caller names none.
         decision_threshold: for two labels; see ``ModelMetadata``.
+        search: by section and key, what ``loupe-train search`` tries: a list of values, or a ``Range``.
     """
 
     name: Name
@@ -76,6 +89,13 @@ class Recipe(_Frozen):
     architecture: Architecture
     fit: Fit
     augmentation: Augmentation = Augmentation()
+    search: dict[str, dict[str, Range | tuple[str | bool | int | float, ...]]] = {}
+
+    @model_validator(mode="after")
+    def _turns_into_itself(self) -> Self:
+        if task_named(self.task).made_by == "turning" and self.input.height != self.input.width:
+            raise ValueError(f"the input is {self.input.height} x {self.input.width}; what is turned must be square")
+        return self
 
     @property
     def training_input(self) -> Preprocessing:
@@ -92,12 +112,26 @@ class Recipe(_Frozen):
         """
         try:
             document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls.model_validate(document)
         except FileNotFoundError:
             raise TrainingError(f"there is no recipe {path}") from None
         except tomllib.TOMLDecodeError as error:
             raise TrainingError(f"the recipe {path} is not TOML: {error}") from None
+        return cls.checked(document, str(path))
+
+    @classmethod
+    def checked(cls, document: dict[str, Any], name: str) -> Self:
+        """Makes a recipe of what a TOML file holds; ``name`` is said if it is wrong.
+
+        Raises:
+            TrainingError: a key is unknown or out of its bounds; the first one is named.
+        """
+        try:
+            return cls.model_validate(document)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise TrainingError(f"the recipe {path} is wrong at {place}: {first['msg']}") from None
+            place = ".".join(str(part) for part in first["loc"]) or "input"
+            raise TrainingError(f"the recipe {name} is wrong at {place}: {first['msg']}") from None
+
+    def to_toml(self) -> str:
+        """The text of a file that ``read`` makes this recipe of."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

@@ -1,18 +1,51 @@
-"""One picture of what was measured, for people who would rather look than read."""
+"""What was measured, for people who would rather look than read: one HTML page, and one picture."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
-import numpy as np
-from matplotlib.axes import Axes
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from models.metadata import Metrics, ModelMetadata
-from training.evaluation import Answers
+from training import figures
+from training.evaluation import Answers, judge
+from training.gallery import Mistake
 from training.run_folder import History
 
-_BLUE = "#2a6f97"
+_TEMPLATE = "report.html.j2"
+
+
+def render_report(
+    metadata: ModelMetadata,
+    answers: Answers,
+    mistakes: Sequence[Mistake] = (),
+    history: History = (),  # type: ignore[assignment]
+) -> str:
+    """The page: no script, and nothing that a browser would have to fetch.
+
+    Args:
+        metadata: with metrics.
+        answers: that the metrics were made of.
+        mistakes: what the gallery shows.
+        history: of the fit, where there was one.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "interval": _interval}
+    return environment.get_template(_TEMPLATE).render(
+        metadata=metadata,
+        metrics=_measured(metadata),
+        wrong=len(answers.labels) - int(judge(answers, metadata).right.sum()),
+        drawings=_drawings(metadata, answers, history),
+        mistakes=mistakes,
+    )
 
 
 def draw_report(path: Path, metadata: ModelMetadata, answers: Answers, history: History = ()) -> None:  # type: ignore[assignment]
@@ -24,71 +57,40 @@ def draw_report(path: Path, metadata: ModelMetadata, answers: Answers, history: 
         answers: that the metrics were made of.
         history: of the fit, where there was one.
     """
-    metrics = metadata.metrics
-    assert metrics is not None, "draw what was measured"  # noqa: S101
+    metrics = _measured(metadata)
     figure = Figure(figsize=(12, 9), layout="constrained")
     axes = figure.subplots(2, 2)
     title = f"{metadata.name}: {metrics.accuracy:.1%} right on {metrics.images:,} test images"
     figure.suptitle(title, fontsize=14)
-    _draw_confusion(axes[0, 0], metrics)
-    _draw_sources(axes[0, 1], metrics)
+    figures.draw_confusion(axes[0, 0], metrics)
+    figures.draw_sources(axes[0, 1], metrics)
     if metrics.roc_auc is None:
-        _draw_coverage(axes[1, 0], answers)
+        figures.draw_coverage(axes[1, 0], judge(answers, metadata))
     else:
-        _draw_roc(axes[1, 0], answers, metrics.roc_auc)
-    _draw_history(axes[1, 1], history)
+        figures.draw_roc(axes[1, 0], answers)
+    figures.draw_history(axes[1, 1], history)
     with mpl.rc_context({"savefig.dpi": 100}):
         figure.savefig(path)
 
 
-def _draw_confusion(axes: Axes, metrics: Metrics) -> None:
-    counts = np.array(metrics.confusion_matrix)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    names = list(metrics.labels)
-    for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if share[row, column] > 0.5 else "black"
-        axes.text(column, row, f"{count:,}\n{share[row, column]:.1%}", ha="center", va="center", color=colour)
-    axes.set(title="confusion", xlabel="answered", ylabel="true")
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
+def _measured(metadata: ModelMetadata) -> Metrics:
+    assert metadata.metrics is not None, "draw what was measured"  # noqa: S101
+    return metadata.metrics
 
 
-def _draw_sources(axes: Axes, metrics: Metrics) -> None:
-    ordered = sorted(metrics.sources.items(), key=lambda item: item[1].accuracy)
-    names = [f"{name} ({source.images:,})" for name, source in ordered]
-    bars = axes.barh(names, [source.accuracy for _, source in ordered], color=_BLUE)
-    axes.bar_label(bars, fmt="{:.1%}", padding=-38, color="white", fontsize=8)
-    axes.axvline(metrics.accuracy, color="black", linestyle=":", linewidth=1)
-    axes.set(title="accuracy by source (images)", xlim=(0, 1))
-    axes.tick_params(axis="y", labelsize=8)
+def _drawings(metadata: ModelMetadata, answers: Answers, history: History) -> list[str]:
+    verdicts = judge(answers, metadata)
+    draws = [partial(figures.draw_reliability, verdicts=verdicts), partial(figures.draw_coverage, verdicts=verdicts)]
+    if _measured(metadata).roc_auc is not None:
+        draws += [partial(figures.draw_roc, answers=answers), partial(figures.draw_precision_recall, answers=answers)]
+    if history:
+        draws.append(partial(figures.draw_history, history=history))
+    return [figures.svg(draw) for draw in draws]
 
 
-def _draw_coverage(axes: Axes, answers: Answers) -> None:
-    """Accuracy among the answers that the model is surest of, from few to all."""
-    order = np.argsort(-answers.probabilities.max(axis=1))
-    right = (answers.probabilities.argmax(axis=1) == answers.labels)[order]
-    count = np.arange(1, len(right) + 1)
-    axes.plot(count / len(right), np.cumsum(right) / count, color=_BLUE)
-    axes.set(title="accuracy among the surest answers", xlabel="share answered", ylabel="accuracy", xlim=(0, 1))
-    axes.grid(alpha=0.3)
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "-" if share is None else f"{share:.{digits}%}".replace("%", " %")
 
 
-def _draw_roc(axes: Axes, answers: Answers, area: float) -> None:
-    false_positive, true_positive, _ = roc_curve(answers.labels, answers.probabilities[:, 1])
-    axes.plot(false_positive, true_positive, color=_BLUE)
-    axes.plot([0, 1], [0, 1], color="black", linestyle=":", linewidth=1)
-    axes.set(title=f"ROC, area {area:.3f}", xlabel="false alarms", ylabel="recall", xlim=(0, 1), ylim=(0, 1.01))
-    axes.grid(alpha=0.3)
-
-
-def _draw_history(axes: Axes, history: History) -> None:
-    axes.set(title="learning curve", xlabel="epoch", ylabel="accuracy")
-    if not history:
-        axes.text(0.5, 0.5, "no training run given", ha="center", va="center", transform=axes.transAxes)
-        return
-    epochs = range(1, len(history) + 1)
-    axes.plot(epochs, [epoch["accuracy"] for epoch in history], color="grey", label="training")
-    axes.plot(epochs, [epoch["val_accuracy"] for epoch in history], color=_BLUE, label="validation")
-    axes.legend(loc="lower right")
-    axes.grid(alpha=0.3)
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.1%} to {interval[1]:.1%}".replace("%", " %")

@@ -62,6 +62,11 @@ class RunFolder:
             writer.writerows(history)
         partial.rename(self.history_file)
 
+    def clear(self) -> None:
+        """Removes what an earlier run learned, so that nothing can go on from it."""
+        for path in (*self._checkpoints().values(), self.best_weights, self.history_file):
+            path.unlink(missing_ok=True)
+
     def save_checkpoint(self, model: keras.Model, epoch: int) -> None:
         """Keeps weights and optimizer after ``epoch`` epochs; older checkpoints go once this one is whole."""
         older = self._checkpoints()

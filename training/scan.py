@@ -56,9 +56,7 @@ def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known
     photos = [photo for photo in read if photo is not None]
     if len(photos) < len(read):
         broken = next(file.path for file, photo in zip(files, read, strict=True) if photo is None)
-        warnings.warn(
-            f"{len(read) - len(photos)} files cannot be decoded and are left out, e.g. {broken}", stacklevel=2
-        )
+        warnings.warn(f"{len(read) - len(photos)} files cannot be read and are left out, e.g. {broken}", stacklevel=2)
     if not photos:
         raise ManifestError(f"there is no photo under {', '.join(map(str, folders))}")
     clusters = [file.facts.get("cluster", "") for file, photo in zip(files, read, strict=True) if photo is not None]
@@ -83,10 +81,10 @@ def _facts(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _read(file: _File, task: Task) -> Photo | None:
-    data = file.path.read_bytes()
     try:
+        data = file.path.read_bytes()
         image = decode(data, _HASHED_SIZE)
-    except ImageError:
+    except (ImageError, OSError):
         return None
     with Image.open(file.path) as header:
         width, height = header.size  # decode has reduced the image

@@ -1,5 +1,6 @@
 """The facts of a run, written into its model file."""
 
+import json
 import subprocess
 import tomllib
 from collections import Counter
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from models.metadata import ModelMetadata, Source
+from models.metadata import PROPERTY, ModelMetadata, Source
 from models.onnx_file import graph_sha256, with_properties
 from models.repository import read_metadata
 from training.manifest import Manifest
@@ -31,7 +32,7 @@ def restamp(data: bytes, **changes: object) -> bytes:
         InvalidModelError: it was not stamped, or a change is not valid.
     """
     document = read_metadata(data).model_dump(mode="json") | changes
-    return stamp(data, ModelMetadata.model_validate(document))
+    return stamp(data, ModelMetadata.from_properties({PROPERTY: json.dumps(document)}))
 
 
 def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, history: History) -> ModelMetadata:
@@ -90,7 +91,7 @@ def _training(recipe: Recipe, manifest: Manifest, history: History) -> dict[str,
         "epochs": f"{len(history)}, the best of them number {history.index(best) + 1}",
         "validation_accuracy": f"{best['val_accuracy']:.4f}",
         "images_per_s": f"{sum(epoch['images_per_s'] for epoch in history) / len(history):.0f}",
-        "recipe": recipe.model_dump_json(exclude={"name", "description"}),
+        "recipe": recipe.model_dump_json(exclude={"name", "description", "search"}),
     }
 
 

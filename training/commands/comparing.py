@@ -1,0 +1,73 @@
+"""``compare`` and ``speed``: one model beside another, in what it answers and how long that takes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.errors import PromotionError
+from training.commands.given import model_file, test_photos_of
+from training.commands.parameters import ModelArgument
+from training.terminal import one_sentence, say, show_table
+
+if TYPE_CHECKING:
+    from training.comparison import Comparison
+
+
+def compare(
+    first: ModelArgument,
+    second: ModelArgument,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of photos, or a manifest.csv (its test split); else those beside the second."),
+    ] = None,
+) -> None:
+    """Asks two models about the same photos: who is right more often, and could that be chance?"""
+    from training import comparison
+
+    with one_sentence():
+        test = test_photos_of(second, photos)
+        if test is None:
+            raise typer.BadParameter("name the photos to compare on", param_hint="PHOTOS")
+        _show(comparison.compare(model_file(first).read_bytes(), model_file(second).read_bytes(), test))
+
+
+def _show(result: "Comparison") -> None:
+    rows = [
+        ("first", f"{result.first:.2%}", str(result.only_first_right)),
+        ("second", f"{result.second:.2%}", str(result.only_second_right)),
+    ]
+    show_table(("model", "right", "right alone"), rows)
+    low, high = result.interval
+    say(
+        f"second - first on {result.samples} images: {result.second - result.first:+.2%}, "
+        f"95 % {low:+.2%} to {high:+.2%}"
+    )
+    say(f"McNemar's exact test: p = {result.p_value:.3g}; the same label for {result.agreement:.2%}")
+
+
+def speed(
+    models: Annotated[list[Path], typer.Argument(help="Run folders or model.onnx files.")],
+    reference: Annotated[
+        Path | None, typer.Option(help="What times are multiples of; else the talk's orientation network.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0, help="Fail where a model takes more than so many times as long.")
+    ] = None,
+) -> None:
+    """Times models in turn, on one thread and one picture a call; fails where one breaks the budget."""
+    from training.promotion import MAX_BYTES
+    from training.speed import seconds_per_image, talk_network
+
+    with one_sentence():
+        base = model_file(reference).read_bytes() if reference else talk_network()
+        given = {str(model): model_file(model).read_bytes() for model in models}
+        taken = seconds_per_image({"": base} | given)
+        ratios = {name: taken[name] / taken[""] for name in given}
+        rows = [(n, f"{ratios[n]:.2f}", f"{1000 * taken[n]:.2f}", f"{len(given[n]) / 1e6:.1f}") for n in given]
+        show_table(("model", f"x {reference or 'talk'}", "ms an image", "MB"), rows)
+        for name in given:
+            if budget is not None and ratios[name] > budget:
+                raise PromotionError(f"{name} takes {ratios[name]:.2f} times as long; at most {budget:g} is allowed")
+            if budget is not None and len(given[name]) > MAX_BYTES:
+                raise PromotionError(f"{name} is larger than {MAX_BYTES / 1e6:g} MB")

@@ -1,0 +1,40 @@
+"""What a command's arguments mean: a model's file, and the photos that go with it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.manifest import Manifest
+
+
+def model_file(model: Path) -> Path:
+    """The file of a model, or of a run folder.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    file = model / "model.onnx" if model.is_dir() else model
+    if not file.is_file():
+        raise TrainingError(f"there is no model {file}")
+    return file
+
+
+def photos_of(model: Path, photos: list[Path] | None) -> "Manifest | None":
+    """The photos that are named or, for a file in a run folder, those of the run; None: there are neither."""
+    from models.repository import read_metadata
+    from training.pipeline import listed
+    from training.tasks import task_of
+
+    beside = model_file(model).with_name("manifest.csv")
+    if not photos and not beside.is_file():
+        return None
+    return listed(photos or [beside], task_of(read_metadata(model_file(model).read_bytes()).labels))
+
+
+def test_photos_of(model: Path, photos: list[Path] | None) -> "Manifest | None":
+    """As ``photos_of``: the test split of a manifest, and all photos of folders."""
+    found = photos_of(model, photos)
+    folders = photos and photos[0].suffix != ".csv"
+    return found if found is None or folders else found.split("test")

@@ -1,0 +1,12 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PhotosArgument = Annotated[list[Path], typer.Argument(help="Folders of photos, or one manifest.csv.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder, as `train` makes it.")]
+ModelArgument = Annotated[Path, typer.Argument(help="A run folder or a model.onnx.")]
+ModelsOption = Annotated[Path, typer.Option("--models", help="The repository to publish to.", envvar="LOUPE_MODELS")]
+SHIPPED = Path("models")

@@ -1,0 +1,47 @@
+"""``publish``: a measured model becomes a version of a repository."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.commands.given import model_file, test_photos_of
+from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption
+from training.terminal import one_sentence, say
+
+
+def publish(
+    model: ModelArgument,
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="What it was measured on, if it lies in no run folder.")
+    ] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="By default the next one.")] = None,
+    force: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Whatever speaks against it; written into the model.")
+    ] = None,
+    models: ModelsOption = SHIPPED,
+) -> None:
+    """Adds a measured model to a repository, unless it is worse than the version that stands there."""
+    with one_sentence():
+        publish_file(model, models, version, photos=photos, force=force)
+
+
+def publish_file(
+    model: Path,
+    models: Path,
+    version: int | None = None,
+    *,
+    photos: list[Path] | None = None,
+    force: str | None = None,
+) -> None:
+    """Publishes a model and says where it lies now.
+
+    Raises:
+        TrainingError: there is no such file, or it must not be published.
+    """
+    from models.repository import ModelRepository
+    from training import promotion
+
+    data = model_file(model).read_bytes()
+    test = test_photos_of(model, photos)
+    say(f"published {promotion.publish(data, ModelRepository(models), version, test=test, force=force)}")

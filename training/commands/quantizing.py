@@ -1,0 +1,61 @@
+"""``quantize``: a smaller copy of a model, measured beside it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from models.errors import TrainingError
+from training.commands.given import model_file, photos_of
+from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption
+from training.commands.publishing import publish_file
+from training.terminal import one_sentence, say, show_table
+
+
+def quantize(
+    model: ModelArgument,
+    photos: Annotated[
+        list[Path] | None, typer.Argument(help="Its photos or manifest.csv; a run folder has them.")
+    ] = None,
+    precision: Annotated[Literal["int8", "fp16"], typer.Option(help="int8 for processors, fp16 for GPUs.")] = "int8",
+    ranges: Annotated[
+        Literal["minmax", "percentile", "entropy"], typer.Option(help="How int8's activations get their ranges.")
+    ] = "minmax",
+    publish: Annotated[bool, typer.Option("--publish", help="Publish it, if it is faster and no worse.")] = False,
+    models: ModelsOption = SHIPPED,
+) -> None:
+    """Makes a smaller copy of an fp32 model, calibrates it anew and measures it beside the original."""
+    from training.precision import lower_precision
+
+    with one_sentence():
+        original = model_file(model)
+        manifest = photos_of(model, photos)
+        if manifest is None:
+            raise TrainingError(f"name the photos of {model}: they calibrate and measure the copy")
+        copy = original.with_name(f"{original.stem}.{precision}.onnx")
+        copy.write_bytes(lower_precision(original.read_bytes(), manifest, precision, ranges))
+        _show(original, copy)
+        if publish:
+            publish_file(copy, models, photos=photos)
+
+
+def _show(original: Path, copy: Path) -> None:
+    from models.repository import read_metadata
+
+    data, metadata = copy.read_bytes(), read_metadata(copy.read_bytes())
+    metrics, against = metadata.metrics, metadata.against_fp32
+    if metrics is None or against is None:
+        return
+    size = original.stat().st_size
+    rows = [
+        ("fp32", f"{metrics.accuracy - against.accuracy_change:.2%}", "", "1.00", f"{size / 1e6:.1f}"),
+        (
+            metadata.precision,
+            f"{metrics.accuracy:.2%}",
+            f"{against.agreement:.2%}",
+            f"{against.time_ratio:.2f}",
+            f"{len(data) / 1e6:.1f}",
+        ),
+    ]
+    show_table(("", "right", "same label", "time", "MB"), rows)
+    say(f"wrote {copy}")

@@ -1,0 +1,114 @@
+"""``manifest``, ``train`` and ``export``: from photos to a run folder with a model in it."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from models.errors import TrainingError
+from training.commands.parameters import SHIPPED, ModelsOption, RunArgument
+from training.commands.publishing import publish_file
+from training.terminal import one_sentence, say, show_counts, show_metrics
+
+if TYPE_CHECKING:
+    from keras.callbacks import Callback
+
+    from training.pipeline import Run
+
+_RUNS = Path("runs")
+
+
+def manifest(
+    photos: Annotated[list[Path], typer.Argument(help="Folders of photos.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where to write it; photos listed there keep their split.")
+    ] = Path("manifest.csv"),
+    task: Annotated[
+        str, typer.Option(help="`orientation` (labels are made by turning), or any other: labels are folders.")
+    ] = "folders",
+    own_splits: Annotated[bool, typer.Option(help="Take the test split from the folder's own manifest.csv.")] = False,
+) -> None:
+    """Lists photos with digest, size, label, group of near-duplicates and split."""
+    from training.manifest import Manifest
+    from training.scan import scan
+    from training.tasks import task_named
+
+    with one_sentence():
+        known = Manifest.read(output) if output.exists() else None
+        listed = scan(photos, task_named(task), own_splits=own_splits, known=known)
+        if not own_splits:
+            listed.check_splits()
+        listed.write(output)
+        show_counts(listed)
+        say(f"wrote {output}")
+
+
+def train(
+    photos: Annotated[
+        list[Path],
+        typer.Argument(metavar="[RECIPE] PHOTOS…", help="A recipe, and folders of photos or one manifest.csv."),
+    ],
+    task: Annotated[
+        str | None, typer.Option(help="Train without a recipe: `folder` (one for each label), or `orientation`.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of a model without a recipe; by default the folder's.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/<name>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs (or CPU devices) that share each batch.")] = 1,
+    mlflow: Annotated[Path | None, typer.Option(metavar="DIR", help="Log to MLflow in this folder too.")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish the measured model.")] = False,
+    allow_leaks: Annotated[
+        bool, typer.Option(help="Accept near-duplicates across splits (a foreign test split).")
+    ] = False,
+    models: ModelsOption = SHIPPED,
+) -> None:
+    """Photos to a measured model: manifest, fit, export, calibrate, evaluate and, if asked, publish."""
+    from training import pipeline
+
+    with one_sentence():
+        current = _begin(photos, task, name, run, allow_leaks)
+        folder = current.folder.path
+        show_counts(current.manifest)
+        pipeline.train(current, resume=resume, devices=devices, callbacks=_callbacks(mlflow, current))
+        pipeline.export_run(current)
+        show_metrics(pipeline.evaluate_run(current))
+        say(f"wrote {folder}/model.onnx, MODEL_CARD.md and report.png")
+        if publish:
+            publish_file(folder, models)
+
+
+def _begin(photos: list[Path], task: str | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":
+    from training import pipeline
+    from training.defaults import begin_by_task
+
+    if task is not None:
+        name = name or _model_name(photos[0])
+        return begin_by_task(task, name, photos, run or _RUNS / name, allow_leaks=allow_leaks)
+    recipe, *rest = photos
+    if recipe.suffix != ".toml" or not rest:
+        raise TrainingError("give a recipe and its photos, or --task folder and photos: one folder for each label")
+    return pipeline.begin(recipe, rest, run or _RUNS / recipe.stem, allow_leaks=allow_leaks)
+
+
+def _model_name(photos: Path) -> str:
+    """A name that a URL can hold."""
+    folder = photos.resolve().parent if photos.suffix == ".csv" else photos.resolve()
+    return re.sub("[^a-z0-9._-]+", "-", folder.name.lower()).strip("-._")[:64]
+
+
+def _callbacks(mlflow: Path | None, run: "Run") -> "list[Callback]":
+    if mlflow is None:
+        return []
+    from training.tracking import MlflowLog
+
+    return [MlflowLog(mlflow, run.recipe, run.folder)]
+
+
+def export(run: RunArgument) -> None:
+    """Converts a run's best weights to ONNX and checks that both answer alike."""
+    from training import pipeline
+
+    with one_sentence():
+        pipeline.export_run(pipeline.open_run(run))
+        say(f"wrote {run}/model.onnx")
