@@ -2,8 +2,8 @@
 
 Each device holds a copy of the weights and gets half of a batch. The mean of the halves' gradients is the gradient of
 the whole batch, so all copies take the same step. What differs is the order in which rounded numbers are added up: the
-first step ends within ``TOLERANCE`` of float32's. It does not stay so: at the eighth step one unit, at 1e-9, lies on
-the other side of its ReLU's kink, is on here and off there, and from then on the runs drift apart, both equally good.
+first step ends within ``TOLERANCE`` of float32's. It does not stay so: at the eighth step (where we ran
+it) one unit, at 1e-9, is on here and off there, and from then on the runs drift apart, both equally good.
 That it is rounding and nothing else, float64 shows: it begins a billion times closer, and all its steps are within
 ``TOLERANCE``.
 
