@@ -4,7 +4,7 @@
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fix train loadtest examples image lock proto
+.PHONY: help setup serve test check fix train loadtest bench examples image lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -60,6 +60,9 @@ loadtest: .venv-dev/synced-dev  ## asks a Loupe under load, and starts one if no
 
 examples: .venv-dev/synced-dev  ## runs the talks' worked examples and draws their pictures: PICTURES=training/examples/pictures
 	$(dev)/python -m training.examples $(PICTURES)
+
+bench: .venv-dev/synced-dev  ## what serving adds to the work itself, in CPU time: ARGS='--rounds 5 --output bench.json'
+	$(dev)/python -m loadtest.bench $(ARGS)
 
 image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BASE=… FLAGS=…
 	@tool=$$(for tool in docker podman buildah; do if $$tool info >/dev/null 2>&1; then echo $$tool; break; fi; done); \

@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for routes in (predict, labels, tensorflow_serving, open_inference, repository, health, metrics):
         app.include_router(routes.router)
     add_error_handlers(app)
-    add_middleware(app, settings, counted.recorder, keys)
+    add_middleware(app, service, counted.recorder, keys)
     return app
 
 

@@ -79,7 +79,11 @@ def documented(*errors: type[LoupeError]) -> dict[int | str, dict[str, object]]:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Gives every error of the service and of the framework its status and body."""
+    """Gives every error of the service and of the framework its status and body.
+
+    All are coroutines: Starlette sends plain functions through a pool of 40 threads, and the many 429s of a full house
+    had those fight for the interpreter.
+    """
     app.add_exception_handler(LoupeError, _loupe_error)
     app.add_exception_handler(HTTPException, _framework_error)
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
@@ -97,12 +101,12 @@ def _response(status: int, error: str, error_type: str, headers: dict[str, str] 
     return JSONResponse({"error": error, "error_type": error_type}, status, headers)
 
 
-def _loupe_error(_: Request, error: Exception) -> Response:
+async def _loupe_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, LoupeError)  # noqa: S101 - Starlette types every handler's argument as Exception
     return error_response(error)
 
 
-def _framework_error(request: Request, error: Exception) -> Response:
+async def _framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     headers = dict(error.headers or {})
     sentence = f"{request.method} {request.url.path}: {error.detail}"
@@ -111,18 +115,18 @@ def _framework_error(request: Request, error: Exception) -> Response:
     return _response(error.status_code, sentence, type(error).__name__, headers)
 
 
-def _invalid_parameter(_: Request, error: Exception) -> Response:
+async def _invalid_parameter(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     first = error.errors()[0]
     sentence = f"the {first['loc'][0]} parameter {first['loc'][-1]} is not allowed: {first['msg']}"
     return _response(422, sentence, type(error).__name__)
 
 
-def _client_gone(_: Request, __: Exception) -> Response:
+async def _client_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 
-def _internal_error(_: Request, error: Exception) -> Response:
+async def _internal_error(_: Request, error: Exception) -> Response:
     """Its traceback is for the log; the id leads there."""
     current = request_id.get() or "none"
     sentence = f"the service made a mistake; its log has it under the request id {current}"

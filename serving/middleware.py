@@ -5,10 +5,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from serving.admission import RefuseWhenFull
 from serving.keys import ApiKeys, RequireKey
 from serving.logging import REQUEST_ID_HEADER, RequestLog
 from serving.recorder import Recorder, RecordRequests
-from serving.settings import Settings
+from serving.service import PredictionService
 
 _FROM_PAGES = ["authorization", "x-api-key", "content-type", "content-encoding", "request-timeout", "traceparent"]
 _FROM_PAGES += ["inference-header-content-length", REQUEST_ID_HEADER]
@@ -16,8 +17,10 @@ _TO_PAGES = [REQUEST_ID_HEADER, "Server-Timing", "Retry-After", "Inference-Heade
 _TO_PAGES += ["Loupe-Rotated-Clockwise", "Loupe-Probability", "Loupe-Certain", "Loupe-Method"]
 
 
-def add_middleware(app: FastAPI, settings: Settings, recorder: Recorder, keys: ApiKeys | None) -> None:
+def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder, keys: ApiKeys | None) -> None:
     """Wraps the application, from the inside out: a refusal for want of a key is still counted and logged."""
+    settings = service.settings
+    app.add_middleware(RefuseWhenFull, service=service)
     if keys is not None:
         app.add_middleware(RequireKey, keys=keys, guard_metrics=settings.metrics_need_key)
     if settings.cors_origins is not None:

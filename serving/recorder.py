@@ -145,8 +145,9 @@ class RecordRequests:
 
 
 def _note_route(record: RequestRecord, scope: Scope) -> None:
-    """The router writes into the scope what it found."""
+    """The router writes into the scope what it found; what was refused before it came there has its path alone."""
     record.route = getattr(scope.get("route"), "path", "")
     record.path_model = scope.get("path_params", {}).get("model")
     if record.method == "POST":
-        record.protocol = next((name for start, name in _PROTOCOLS.items() if record.route.startswith(start)), "other")
+        path = record.route or scope["path"]
+        record.protocol = next((name for start, name in _PROTOCOLS.items() if path.startswith(start)), "other")

@@ -65,7 +65,7 @@ def _small(name: str, task: Task, manifest: Manifest, side: int) -> Recipe:
         description=_description(task),
         input=Preprocessing(height=side, width=side, channels=1 if _is_grey(manifest) else 3),
         architecture=Architecture(name="small_cnn", dropout=0.4),
-        fit=Fit(epochs=60, batch_size=32, learning_rate=1e-3, schedule="cosine", patience=15),
+        fit=Fit(epochs=40, batch_size=32, learning_rate=1e-3, schedule="cosine", patience=10),
         augmentation=Augmentation(mirror=_may_mirror(task), min_area=0.85, tilt=8),
     )
 

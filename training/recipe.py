@@ -134,4 +134,5 @@ class Recipe(_Frozen):
 
     def to_toml(self) -> str:
         """The text of a file that ``read`` makes this recipe of."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        unused = set() if self.search else {"search"}  # so that a table can be appended
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude=unused))

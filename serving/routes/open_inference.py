@@ -86,7 +86,6 @@ async def infer_(
 ) -> Response:
     """Probabilities of encoded photos or ready-made tensors, as JSON or binary."""
     classifier = service.classifier(model, version)  # a wrong name is refused before the body is read
-    service.refuse_if_full()
     settings = service.settings
     max_values = settings.max_request_images * prod(classifier.metadata.preprocessing.shape)
     with service.bodies.lease() as take:

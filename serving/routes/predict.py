@@ -94,7 +94,6 @@ async def _ask(
     service = call.service
     for name in names:
         service.classifier(name, version, label)  # a wrong name is refused before the body is read
-    service.refuse_if_full()
     with service.bodies.lease() as take:
         body = await read_body(call.request, service.settings, take)
         async with while_connected(call.request):

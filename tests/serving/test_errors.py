@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 
 import httpx
 import pytest
@@ -44,6 +45,14 @@ def test_a_mistake_of_ours_shows_its_id_and_nothing_else():
     assert response.json()["error_type"] == "ZeroDivisionError"
     assert response.headers["X-Request-ID"] in response.json()["error"]
     assert "secret" not in response.text
+
+
+def test_no_error_goes_through_a_thread():
+    app = FastAPI()
+    add_error_handlers(app)
+    ours = [handler for handler in app.exception_handlers.values() if handler.__module__ == "serving.errors"]
+    assert len(ours) == 5
+    assert all(inspect.iscoroutinefunction(handler) for handler in ours)
 
 
 def test_a_full_house_says_when_to_come_again():

@@ -30,6 +30,16 @@ def test_it_runs_batches_and_knows_its_file(zoo, load):
     assert (model.kind, model.provider) == ("cpu", "CPUExecutionProvider")
 
 
+def test_batches_that_are_filled_up_give_the_same_answers(zoo, load):
+    """As on a GPU, where each shape's first call stalls."""
+    model = load(zoo.orientation())
+    images = [np.asarray(zoo.lit(side)) for side in ("left", "up", "down")]
+    expected = model.run(images)
+    model.fixed_sizes = (1, 2, 4, 8)
+    model.prove()
+    assert np.array_equal(model.run(images), expected)
+
+
 def test_a_right_model_is_proven(zoo, load):
     load(zoo.orientation()).prove()
 

@@ -15,6 +15,7 @@ from models.errors import (
     UnsupportedImageError,
 )
 from models.metadata import GoldenSample
+from serving.observer import Observer
 from serving.service import PredictionService
 from serving.settings import Settings
 
@@ -115,6 +116,58 @@ def test_a_deadline_that_has_passed_skips_the_rest_and_gives_everything_back(ser
         ask(service, *images, timeout_s=0.001)
     assert service.images.taken == 0
     assert ask(service, zoo.png("left")).images[0]["orientation"].label == "left"
+
+
+def test_what_was_dropped_is_counted(models, zoo):
+    class Dropped(Observer):
+        def __init__(self):
+            self.images = []
+
+        def dropped(self, model, images, reason):
+            self.images.append((model, images, reason))
+
+    dropped, photos = Dropped(), [zoo.png("up", (2000, 2000))] * 3
+    service = PredictionService.load(Settings(models=models, threads=1), dropped)
+    with pytest.raises(DeadlineExceededError):
+        ask(service, *photos, timeout_s=0.001)
+
+    async def leave():
+        asking = asyncio.create_task(service.predict(["selfie", "orientation"], photos))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(leave())
+    service.close()
+    assert dropped.images == [
+        ("orientation", 3, "deadline"),
+        ("selfie", 3, "cancelled"),
+        ("orientation", 3, "cancelled"),
+    ]
+    assert (service.images.taken, service.bodies.taken) == (0, 0)
+
+
+def test_decoded_pixels_take_their_share_of_the_bytes(zoo, tmp_path):
+    root = zoo.publish(tmp_path, zoo.of_shape("large", height=500, width=500, channels=3))
+    limits = {"max_held_bytes": 2_000_000, "max_request_bytes": 2_000_000, "max_image_bytes": 2_000_000}
+    service = PredictionService.load(Settings(models=root, **limits))
+    with service.bodies.lease() as take:
+        take(1_000_000)
+        with pytest.raises(QueueFullError):
+            ask(service, *[zoo.png()] * 2, names=["large"])
+        assert len(ask(service, zoo.png(), names=["large"]).images) == 1
+    with pytest.raises(RequestTooLargeError, match="needs more than the 2000000 bytes"):
+        ask(service, *[zoo.png()] * 3, names=["large"])
+    service.close()
+
+
+def test_while_it_drains_it_is_not_ready_but_answers(models, zoo):
+    service = PredictionService.load(Settings(models=models))
+    service.drain()
+    assert not service.ready
+    assert ask(service, zoo.png("left")).images[0]["orientation"].label == "left"
+    service.close()
 
 
 def test_limits_of_one_image_are_the_settings(models, zoo):

@@ -38,7 +38,7 @@ def run(block: str, folder: Path) -> str:
 
 def write_digits(folder: Path) -> None:
     digits = load_digits()
-    for index, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for index, (pixels, label) in enumerate(zip(digits.images[::2], digits.target[::2], strict=True)):
         target = folder / str(label) / f"{index:04}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((pixels / 16 * 255).astype(np.uint8)).save(target)
@@ -103,7 +103,7 @@ def test_it_is_served(outputs, folder):
     ) as one:
         try:
             url = one.stdout.readline().split()[-1]
-            picture = (folder / "digits/7/0007.png").read_bytes()
+            picture = min((folder / "digits/7").iterdir()).read_bytes()
             with urlopen(Request(f"{url}/v1/models/digits:predict", picture, {"Content-Type": "image/png"})) as answer:
                 assert json.load(answer)["predictions"][0]["label"] == "7"
         finally:

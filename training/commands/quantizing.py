@@ -21,6 +21,9 @@ def quantize(
     ranges: Annotated[
         Literal["minmax", "percentile", "entropy"], typer.Option(help="How int8's activations get their ranges.")
     ] = "minmax",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write it; else beside the original.")
+    ] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish it, if it is faster and no worse.")] = False,
     models: ModelsOption = SHIPPED,
 ) -> None:
@@ -32,11 +35,11 @@ def quantize(
         manifest = photos_of(model, photos)
         if manifest is None:
             raise TrainingError(f"name the photos of {model}: they calibrate and measure the copy")
-        copy = original.with_name(f"{original.stem}.{precision}.onnx")
+        copy = output or original.with_name(f"{original.stem}.{precision}.onnx")
         copy.write_bytes(lower_precision(original.read_bytes(), manifest, precision, ranges))
         _show(original, copy)
         if publish:
-            publish_file(copy, models, photos=photos)
+            publish_file(copy, models, photos=photos or [original.with_name("manifest.csv")])
 
 
 def _show(original: Path, copy: Path) -> None:
