@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
@@ -29,12 +27,21 @@ class Batched(NamedTuple, Generic[Result]):
     run_s: float
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Job(Generic[Item, Result]):
-    item: Item
-    deadline: float
-    future: "Future[Batched[Result]]" = field(default_factory=Future)
-    submitted: float = field(default_factory=perf_counter)
+class _Job(Future[Batched[Result]], Generic[Item, Result]):
+    """Is its own future: one that it held, with a callback that knew the job, would keep a photo until the next GC."""
+
+    def __init__(self, item: Item, deadline: float, forget: "Callable[[_Job[Item, Result]], None]") -> None:
+        super().__init__()
+        self.item = item
+        self.deadline = deadline
+        self.submitted = perf_counter()
+        self._forget = forget
+
+    def cancel(self) -> bool:
+        """Also takes it out of the queue, as whoever left must not hold memory until a worker gets there."""
+        if cancelled := super().cancel():
+            self._forget(self)
+        return cancelled
 
 
 class Batcher(Generic[Item, Result]):
@@ -75,7 +82,7 @@ class Batcher(Generic[Item, Result]):
             QueueFullError: ``max_queue`` items wait already.
             NotReadyError: the batcher is closed.
         """
-        job: _Job[Item, Result] = _Job(item, deadline)
+        job = _Job[Item, Result](item, deadline, self._forget)
         with self._changed:
             if self._closed:
                 raise NotReadyError("the model is being unloaded")
@@ -83,8 +90,7 @@ class Batcher(Generic[Item, Result]):
                 raise QueueFullError(f"{len(self._queue)} images wait already; at most {self._max_queue} may")
             self._queue.append(job)
             self._changed.notify()
-        job.future.add_done_callback(partial(self._forget, job))
-        return job.future
+        return job
 
     @property
     def waiting(self) -> int:
@@ -99,11 +105,9 @@ class Batcher(Generic[Item, Result]):
         for worker in self._workers:
             worker.join()
 
-    def _forget(self, job: _Job[Item, Result], future: "Future[Batched[Result]]") -> None:
-        """At once, as whoever left must not hold memory until a worker gets there."""
-        if future.cancelled():
-            with self._changed, suppress(ValueError):
-                self._queue.remove(job)
+    def _forget(self, job: _Job[Item, Result]) -> None:
+        with self._changed, suppress(ValueError):
+            self._queue.remove(job)
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
@@ -134,21 +138,21 @@ class Batcher(Generic[Item, Result]):
             return
         run_s = perf_counter() - started
         for job, result in answers:
-            job.future.set_result(Batched(result, started - job.submitted, run_s))
+            job.set_result(Batched(result, started - job.submitted, run_s))
 
     def _fail(self, batch: list[_Job[Item, Result]], error: Exception) -> None:
         """One bad item must not fail its neighbours: each is asked alone, and only those that fail alone fail."""
         if len(batch) == 1:
-            batch[0].future.set_exception(error)
+            batch[0].set_exception(error)
             return
         for job in batch:
             self._answer([job])
 
 
 def _is_wanted(job: _Job[Item, Result]) -> bool:
-    if not job.future.set_running_or_notify_cancel():
+    if not job.set_running_or_notify_cancel():
         return False
     if perf_counter() < job.deadline:
         return True
-    job.future.set_exception(DeadlineExceededError("its time was up before a worker was free"))
+    job.set_exception(DeadlineExceededError("its time was up before a worker was free"))
     return False

@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, wait
 from contextlib import contextmanager
@@ -227,6 +229,52 @@ def test_many_threads_get_their_own_answers():
         thread.join(60)
     batcher.close()
     assert wrong == []
+
+
+class Photo:
+    """Unlike a number, it can be watched."""
+
+
+@pytest.fixture
+def no_garbage_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_what_was_answered_is_freed_at_once(no_garbage_collector):
+    """A cycle would keep every photo in memory until the garbage collector comes round."""
+    batcher = Batcher(lambda items: [None for _ in items], max_batch=4, max_queue=100)
+    photos = [Photo() for _ in range(20)]
+    watched = [weakref.ref(photo) for photo in photos]
+    futures = [batcher.submit(photo) for photo in photos]
+    for future in futures:
+        future.result(30)
+    del photos, futures, future
+    batcher.submit(Photo()).result(30)  # whose batch takes the place of the last one
+    batcher.close()
+    assert [photo() for photo in watched] == [None] * 20
+
+
+def test_whoever_leaves_the_queue_frees_its_item_at_once(no_garbage_collector):
+    with busy(Gate(), max_batch=1) as batcher:
+        photo = Photo()
+        watched = weakref.ref(photo)
+        future = batcher.submit(photo)
+        future.cancel()
+        del photo, future
+        assert watched() is None
+
+
+def test_a_closed_batcher_frees_what_it_ran(no_garbage_collector):
+    model = Photo()
+    watched = weakref.ref(model)
+    batcher = Batcher(lambda items, model=model: items, max_batch=1, max_queue=10)
+    assert batcher.submit(1).result(30).result == 1
+    batcher.close()
+    del batcher, model
+    assert watched() is None
 
 
 def test_times_are_told():

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import shutil
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -113,6 +115,23 @@ def test_a_new_version_takes_over_and_the_old_one_is_freed(zoo, root, start, tol
     assert states(registry) == {"1": ("UNAVAILABLE", "not among the versions that are wanted"), "2": ("READY", "")}
     assert workers() == before
     assert told.outcomes == {"loaded": 3, "unloaded": 1}
+
+
+def test_the_old_session_is_freed_without_the_garbage_collector(zoo, root, start):
+    """It comes round when it likes, and until then a few reloads would fill the memory."""
+    registry = start()
+    old = registry.models[NAME].default
+    watched, pixels = weakref.ref(old.model), np.asarray(zoo.lit("up"))
+    asyncio.run(old.predict(pixels))
+    del old
+    zoo.publish(root, zoo.orientation(version=2))
+    gc.collect()
+    gc.disable()
+    try:
+        run(registry, lambda: registry.load(NAME))
+        assert watched() is None
+    finally:
+        gc.enable()
 
 
 def test_loading_again_what_is_there_changes_nothing(start, told):

@@ -21,6 +21,7 @@ READY = "Loupe is ready at "
 PATH = "/v1/models/orientation:predict"
 CLIENTS, RELOADS, SETTLED = 16, 50, 10
 SPREAD = 0.1
+STEADY = 20
 IMAGES = 3
 
 
@@ -33,7 +34,7 @@ def versions_of(answer: dict) -> set[str]:
     return {answer["version"], *("1" if one["certain"] else "2" for one in answer["predictions"])}
 
 
-def ask(url: str, photo: bytes, stop: threading.Event) -> Counter[tuple[str, ...]]:
+def ask(url: str, photo: bytes, steady: threading.Barrier, stop: threading.Event) -> Counter[tuple[str, ...]]:
     """One client: asks with several images at once until it is told to stop; counts what it saw."""
     seen: Counter[tuple[str, ...]] = Counter()
     files = [("image", (str(number), photo)) for number in range(IMAGES)]
@@ -45,6 +46,8 @@ def ask(url: str, photo: bytes, stop: threading.Event) -> Counter[tuple[str, ...
                 seen[str(response.status_code), str(len(answer["predictions"])), *sorted(versions_of(answer))] += 1
             except Exception as error:
                 seen[type(error).__name__, str(error)] += 1
+            if seen.total() == STEADY:
+                steady.wait(60)
     return seen
 
 
@@ -66,9 +69,10 @@ def server(root):
 def test_fifty_reloads_under_load(zoo, root, server, capsys):
     second = zoo.orientation(version=2, labels=[Label(name=side, certain_from=None) for side in zoo.sides])
     url = next(line for line in server.stdout if line.startswith(READY)).removeprefix(READY).strip()
-    stop, photo = threading.Event(), zoo.png(size=(320, 240))
+    steady, stop, photo = threading.Barrier(CLIENTS + 1), threading.Event(), zoo.png(size=(320, 240))
     with ThreadPoolExecutor(CLIENTS) as pool:
-        asking = [pool.submit(ask, url, photo, stop) for _ in range(CLIENTS)]
+        asking = [pool.submit(ask, url, photo, steady, stop) for _ in range(CLIENTS)]
+        steady.wait(60)
         try:
             resident = [reload(root, server, url, second, photo) for _ in range(RELOADS)]
         finally:
