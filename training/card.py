@@ -36,11 +36,21 @@ def _facts(metadata: ModelMetadata) -> list[tuple[str, object]]:
     return [
         ("input", f"{size.height} x {size.width} x {size.channels} uint8, {size.fit}"),
         ("answer", rule),
-        ("precision", metadata.precision),
+        ("precision", _precision(metadata)),
         ("licence of the weights", metadata.licence),
         ("created", f"{metadata.created}, at revision {metadata.git_revision}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in metadata.tools.items())),
     ]
+
+
+def _precision(metadata: ModelMetadata) -> str:
+    against = metadata.against_fp32
+    if against is None:
+        return metadata.precision
+    return (
+        f"{metadata.precision}; beside fp32: accuracy {100 * against.accuracy_change:+.2f} points, the same label for "
+        f"{_percent(against.agreement)}, {against.time_ratio:.2f} of its time ({against.provider})"
+    )
 
 
 def _labels(metadata: ModelMetadata) -> list[tuple[object, ...]]:

@@ -14,7 +14,7 @@ from PIL import Image
 from models.errors import ImageError, ManifestError, SplitLeakError
 from models.images import Size, decode
 
-SPLITS = {"train": 0.75, "validation": 0.10, "calibration": 0.05, "test": 0.10}
+SPLITS = {"train": 0.75, "validation": 0.07, "calibration": 0.08, "test": 0.10}
 
 
 @dataclass(frozen=True)

@@ -143,3 +143,5 @@ def test_a_smaller_copy_must_be_faster_and_no_worse(repository, sky, figures, se
 def test_a_smaller_copy_that_is_published(repository, sky):
     path = publish(sky(precision="int8", against_fp32=GOOD), repository)
     assert read_metadata(path.read_bytes()).precision == "int8"
+    card = path.with_name("MODEL_CARD.md").read_text()
+    assert "int8; beside fp32: accuracy -0.10 points, the same label for 99.50 %, 0.50 of its time" in card
