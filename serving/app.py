@@ -14,7 +14,7 @@ from serving.hangup import on_hangup
 from serving.keys import ApiKeys
 from serving.metrics import Metrics
 from serving.middleware import add_middleware
-from serving.routes import health, labels, metrics, open_inference, predict, repository, tensorflow_serving
+from serving.routes import health, labels, metrics, open_inference, predict, repository, tensorflow_serving, web
 from serving.schemas import ErrorBody
 from serving.service import PredictionService
 from serving.settings import PREFIX, Settings
@@ -55,6 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     for routes in (predict, labels, tensorflow_serving, open_inference, repository, health, metrics):
         app.include_router(routes.router)
+    if settings.web:
+        app.include_router(web.web_router())
     add_error_handlers(app)
     add_middleware(app, service, counted.recorder, keys)
     return app

@@ -11,8 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import SettingsError, UnauthorizedError
 from serving.errors import error_response
+from serving.web import FILES
 
-_OPEN = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"})
+# The page holds no secret; it asks its user for the key that its calls need.
+_OPEN = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", *FILES})
 _METRICS = "/metrics"
 
 
