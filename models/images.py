@@ -16,7 +16,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112
-_UPRIGHT: dict[int, Image.Transpose | None] = {
+UPRIGHT: dict[int, Image.Transpose | None] = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -26,6 +26,8 @@ _UPRIGHT: dict[int, Image.Transpose | None] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+"""What turns the stored picture into the one that is meant, by EXIF orientation."""
+
 _INVERSE = {6: 8, 8: 6}  # the other six undo themselves
 _SWAPS_SIDES = (5, 6, 7, 8)
 _MEGAPIXEL = 1_000_000
@@ -79,7 +81,7 @@ def decode(
     """
     if len(data) > limits.max_bytes:
         raise ImageTooLargeError(f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed")
-    image = _open(data)
+    image = open_header(data)
     _refuse_bomb(image.width * image.height, f"{image.width} x {image.height} pixels", limits)
     _refuse_bomb(tile_pixels(data), "a tile of more pixels than the image", limits)
     try:
@@ -88,8 +90,13 @@ def decode(
         raise UndecodableImageError(f"the {image.format} image cannot be decoded: {_one_line(error)}") from error
 
 
-def _open(data: bytes) -> Image.Image:
-    """Reads the header only."""
+def open_header(data: bytes) -> Image.Image:
+    """Reads a photo's header; pixels are decoded when they are asked for, and nothing but ``decode`` guards that.
+
+    Raises:
+        UnsupportedImageError: as ``decode``.
+        UndecodableImageError: the header is broken.
+    """
     try:
         return open_heif(data) if is_heif(data) else Image.open(BytesIO(data), formats=_OPENERS)
     except UnsupportedImageError:
@@ -123,7 +130,7 @@ def _unsupported(data: bytes) -> str:
 
 
 def _upright_rgb(image: Image.Image, at_least: Size | None, apply_exif: bool) -> Image.Image:
-    orientation = _orientation(image)
+    orientation = exif_orientation(image)
     if at_least is not None and image.format in ("JPEG", "MPO"):
         stored = (at_least.width, at_least.height)
         image.draft(None, stored[::-1] if apply_exif and orientation in _SWAPS_SIDES else stored)
@@ -134,19 +141,19 @@ def _upright_rgb(image: Image.Image, at_least: Size | None, apply_exif: bool) ->
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def _orientation(image: Image.Image) -> int:
+def exif_orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 where there is none or it cannot be read: bad EXIF does not spoil a good picture."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:
         return 1
-    return value if value in _UPRIGHT else 1
+    return value if value in UPRIGHT else 1
 
 
 def _turn(orientation: int, wanted: bool, applied: bool) -> Image.Transpose | None:
     if wanted == applied:
         return None
-    return _UPRIGHT[orientation if wanted else _INVERSE.get(orientation, orientation)]
+    return UPRIGHT[orientation if wanted else _INVERSE.get(orientation, orientation)]
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
