@@ -68,6 +68,14 @@ class CoverageMetrics(_Frozen):
     accuracy: Probability
 
 
+class ReliabilityBin(_Frozen):
+    """Answers of like probability: its mean, and how many of them are right."""
+
+    probability: Probability
+    accuracy: Probability
+    images: int = Field(ge=1)
+
+
 class Metrics(_Frozen):
     """What was measured on the file, on photos that training never saw.
 
@@ -85,6 +93,7 @@ class Metrics(_Frozen):
         recall_at_95_specificity: for two labels: recall of the second where 5 % of the first are false alarms.
         calibration_error: expected calibration error of the answers' probabilities, 15 bins of equally many answers.
         calibration_error_by_chance: what a perfectly calibrated model would show on as many answers.
+        reliability: those bins, from unsure to sure.
         risk_coverage: from all answers to the surest half.
         coverage_at_accuracy: the largest share of surest answers of which so many ("0.99") are right.
         conditions: by name of the damage done to the test images.
@@ -105,6 +114,7 @@ class Metrics(_Frozen):
     recall_at_95_specificity_interval: Interval | None = None
     calibration_error: Probability | None = None
     calibration_error_by_chance: Probability | None = None
+    reliability: tuple[ReliabilityBin, ...] = ()
     risk_coverage: tuple[CoverageMetrics, ...] = ()
     coverage_at_accuracy: dict[str, Probability] = {}
     sources: dict[str, SourceMetrics] = {}

@@ -9,7 +9,7 @@ from keras import layers
 from models.errors import TrainingError
 from training.efficientnet_lite import VARIANTS, efficientnet_lite
 
-Shape = tuple[int, int, int]
+Shape = tuple[int | None, int | None, int]  # None: any size; for networks that take it
 Builder = Callable[[Shape, int, float], keras.Model]
 
 

@@ -17,6 +17,9 @@ class Augmentation(BaseModel):
 
     Attributes:
         from_size: side in pixels of the pictures that crops are cut from; None: the input's.
+        to_size: side in pixels of the pictures that the network learns from; None: the input's. Networks trained on
+            crops do better on larger pictures than those (Touvron et al. 2019, "Fixing the train-test resolution
+            discrepancy"), and smaller ones are learnt faster.
         mirror: mirrors half of the pictures left to right (before they are turned, so that every label is right).
         min_area: smallest share of the picture that a crop keeps.
         max_stretch: a crop's aspect is drawn from e^±this, so that the picture's shape tells nothing.
@@ -28,6 +31,7 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     from_size: int | None = Field(None, ge=1, le=4096)
+    to_size: int | None = Field(None, ge=1, le=4096)
     mirror: bool = False
     min_area: float = Field(1.0, gt=0, le=1)
     max_stretch: float = Field(0.0, ge=0, le=1)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models.errors import TrainingError
 from training.torch_weights import read_torch_weights
 
-Shape = tuple[int, int, int]
+Shape = tuple[int | None, int | None, int]  # None: any size; for networks that take it
 _EPSILON = 1e-3  # of the batch normalisation that is folded
 
 

@@ -141,7 +141,7 @@ def measure(answers: Answers, metadata: ModelMetadata, data_sha256: str) -> Metr
     """
     verdicts = judge(answers, metadata)
     right, certain, probability = verdicts.right, verdicts.certain, verdicts.probability
-    groups = answers.group_numbers
+    groups, calibration = answers.group_numbers, reliability(probability, right)
     matrix = confusion_matrix(answers.labels, verdicts.answered, labels=range(len(metadata.labels)))
     return Metrics(
         data_sha256=data_sha256,
@@ -153,8 +153,9 @@ def measure(answers: Answers, metadata: ModelMetadata, data_sha256: str) -> Metr
         confusion_matrix=tuple(tuple(int(count) for count in row) for row in matrix),
         certain_share=float(certain.mean()),
         certain_accuracy=float(right[certain].mean()) if certain.any() else None,
-        calibration_error=reliability(probability, right).error,
+        calibration_error=calibration.error,
         calibration_error_by_chance=error_by_chance(probability),
+        reliability=calibration.bins,
         risk_coverage=risk_coverage(probability, right),
         coverage_at_accuracy={f"{wanted:g}": coverage_at(wanted, probability, right) for wanted in _ENOUGH_RIGHT},
         sources=_source_metrics(right, answers.sources, groups),

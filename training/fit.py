@@ -63,7 +63,7 @@ def fit(
         train,
         task,
         recipe.augmentation,
-        recipe.input.shape,
+        recipe.training_shape,
         recipe.fit.batch_size,
         recipe.fit.seed,
         epoch,
@@ -87,20 +87,19 @@ def fit(
     return run.history()
 
 
-def new_network(recipe: Recipe, task: Task, dtype_policy: str) -> keras.Model:
-    """The recipe's network with fresh weights."""
+def new_network(recipe: Recipe, task: Task, dtype_policy: str, *, any_size: bool = False) -> keras.Model:
+    """The recipe's network with fresh weights, for pictures of the input's size or of any."""
+    shape = (None, None, recipe.input.channels) if any_size else recipe.input.shape
     keras.config.set_dtype_policy(dtype_policy)
     try:
-        return architectures.build(
-            recipe.architecture.name, recipe.input.shape, len(task.labels), recipe.architecture.dropout
-        )
+        return architectures.build(recipe.architecture.name, shape, len(task.labels), recipe.architecture.dropout)
     finally:
         keras.config.set_dtype_policy("float32")
 
 
 def _compiled(recipe: Recipe, task: Task, steps: int) -> keras.Model:
     """A new network, compiled for ``steps`` steps an epoch."""
-    model = new_network(recipe, task, recipe.fit.dtype_policy)
+    model = new_network(recipe, task, recipe.fit.dtype_policy, any_size=bool(recipe.augmentation.to_size))
     start_from(model, recipe.architecture.weights)
     freeze(model, recipe.architecture.frozen_blocks)
     smoothing = recipe.fit.label_smoothing

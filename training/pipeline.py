@@ -30,6 +30,7 @@ from training.scan import scan
 from training.stamp import describe, restamp, stamp
 from training.tasks import Task, task_named
 from training.temperature import bake_temperature, fit_temperature, tempered
+from training.turning import averaged_over_turns
 
 PARITY_PICTURES = 64
 
@@ -157,10 +158,10 @@ def calibrated(run: Run, data: bytes, pictures: NDArray[np.uint8]) -> bytes:
 
 
 def _best_network(run: Run) -> keras.Model:
-    """The best weights in a float32 network, whatever precision they were trained in."""
+    """The best weights in a float32 network of the input's size, whatever they were trained in."""
     network = new_network(run.recipe, run.task, "float32")
     network.load_weights(run.folder.best_weights)
-    return network
+    return averaged_over_turns(network, run.recipe.export.turns)
 
 
 def evaluate_run(run: Run, *, robustness: bool = False) -> Metrics:

@@ -61,6 +61,17 @@ class Fit(_Frozen):
     seed: int = 1
 
 
+class Export(_Frozen):
+    """How the network becomes a file.
+
+    Attributes:
+        turns: quarter turns of a picture that the file averages over, where labels are made by turning; so many times
+            as slow. See ``turning.averaged_over_turns``.
+    """
+
+    turns: Literal[1, 2, 4] = 1
+
+
 class Range(_Frozen):
     """Numbers that a search draws from: whole ones if both ends are; ``log``: evenly by order of magnitude."""
 
@@ -89,12 +100,22 @@ class Recipe(_Frozen):
     architecture: Architecture
     fit: Fit
     augmentation: Augmentation = Augmentation()
+    export: Export = Export()
     search: dict[str, dict[str, Range | tuple[str | bool | int | float, ...]]] = {}
 
     @model_validator(mode="after")
     def _turns_into_itself(self) -> Self:
-        if task_named(self.task).made_by == "turning" and self.input.height != self.input.width:
+        turning = task_named(self.task).made_by == "turning"
+        if turning and self.input.height != self.input.width:
             raise ValueError(f"the input is {self.input.height} x {self.input.width}; what is turned must be square")
+        if not turning and self.export.turns > 1:
+            raise ValueError(f"export.turns is {self.export.turns}; only labels made by turning can be averaged")
+        return self
+
+    @model_validator(mode="after")
+    def _takes_any_size(self) -> Self:
+        if self.augmentation.to_size and not self.architecture.name.startswith("efficientnet_lite"):
+            raise ValueError(f"augmentation.to_size is for networks that take any size, not {self.architecture.name}")
         return self
 
     @property
@@ -102,6 +123,12 @@ class Recipe(_Frozen):
         """How training photos are cached: as the input, but of the size that crops are cut from."""
         side = self.augmentation.from_size
         return self.input.model_copy(update={"height": side, "width": side}) if side else self.input
+
+    @property
+    def training_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the pictures that the network learns from."""
+        side = self.augmentation.to_size
+        return (side, side, self.input.channels) if side else self.input.shape
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metadata import CoverageMetrics
+from models.metadata import CoverageMetrics, ReliabilityBin
 
 BINS = 15
 _COVERAGES = tuple(percent / 100 for percent in range(100, 45, -5))
@@ -30,6 +30,15 @@ class Reliability:
     def error(self) -> float:
         """Expected calibration error: the mean distance of probability and accuracy, answers counted alike."""
         return float(np.average(np.abs(self.probability - self.accuracy), weights=self.count))
+
+    @property
+    def bins(self) -> tuple[ReliabilityBin, ...]:
+        """As the metadata holds them."""
+        columns = zip(self.probability.tolist(), self.accuracy.tolist(), self.count.tolist(), strict=True)
+        return tuple(
+            ReliabilityBin(probability=min(1.0, probability), accuracy=accuracy, images=images)
+            for probability, accuracy, images in columns
+        )
 
 
 def reliability(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> Reliability:

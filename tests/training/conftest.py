@@ -96,7 +96,7 @@ class Workshop:
         """The recipe of the file, with some values of its sections changed."""
         document = tomllib.loads(text)
         for section, values in sections.items():
-            document[section] = {**document[section], **values} if isinstance(values, dict) else values
+            document[section] = {**document.get(section, {}), **values} if isinstance(values, dict) else values
         return Recipe.model_validate(document)
 
     @staticmethod

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.errors import TrainingError
+from training.dataset import Photos
 from training.fit import fit, new_network, start_from
 from training.run_folder import RunFolder
 
@@ -54,6 +55,27 @@ def test_what_anyone_can_tell_apart_is_learned(workshop, train, run):
     assert list(run.tensorboard.rglob("events.out.tfevents.*"))
     assert {"accuracy", "loss", "val_accuracy", "val_loss", "images_per_s"} == history[0].keys()
     assert run.load_checkpoint()[1] == 8
+
+
+def test_what_is_learned_from_small_pictures_is_used_on_larger_ones(workshop, run):
+    recipe = workshop.recipe(
+        **TWO_LABELS | {"augmentation": {"from_size": None, "to_size": 32}},
+        input={"height": 64, "width": 64, "channels": 3},
+        architecture={"name": "efficientnet_lite0"},
+        fit={"epochs": 1, "batch_size": 8},
+    )
+    photos = workshop.halves(8, (64, 64, 3))
+    fit(recipe, workshop.two_labels(), photos, photos, run, resume=False)
+    model = new_network(recipe, workshop.two_labels(), "float32")
+    model.load_weights(run.best_weights)
+    assert model.input_shape == (None, 64, 64, 3)
+    loss, _ = model_loss(model, photos)
+    assert loss == pytest.approx(run.history()[0]["val_loss"], rel=1e-4)  # measured on the larger ones
+
+
+def model_loss(model: keras.Model, photos: Photos) -> list[float]:
+    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    return model.evaluate(photos.pixels, np.eye(2)[photos.labels], verbose=0)
 
 
 def test_patience_ends_a_run_and_the_best_epoch_s_weights_stay(workshop, train, run):

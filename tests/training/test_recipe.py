@@ -2,6 +2,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import training
 from models.errors import TrainingError
@@ -51,6 +52,20 @@ def test_values_are_read_and_others_have_defaults(read):
 def test_training_photos_are_cached_at_the_size_that_crops_are_cut_from(read):
     assert read().training_input.shape == (24, 24, 1)
     assert read(("from_size = 24\n", "")).training_input == read().input
+
+
+def test_a_network_may_learn_from_smaller_pictures_than_it_is_used_on(workshop):
+    lite = {"architecture": {"name": "efficientnet_lite0"}, "augmentation": {"to_size": 20}}
+    recipe = workshop.recipe(**lite)
+    assert recipe.training_shape == (20, 20, recipe.input.channels)
+    assert workshop.recipe().training_shape == workshop.recipe().input.shape
+    with pytest.raises(ValidationError, match="to_size is for networks that take any size, not selfie_talk"):
+        workshop.recipe(augmentation={"to_size": 20})
+
+
+def test_only_labels_that_are_made_by_turning_are_averaged(workshop):
+    with pytest.raises(ValidationError, match=r"export.turns is 4; only labels made by turning can be averaged"):
+        workshop.recipe(export={"turns": 4})
 
 
 @pytest.mark.parametrize(
