@@ -107,8 +107,8 @@ class Manifest:
         """The photos of these splits, in the manifest's order."""
         return replace(self, photos=tuple(photo for photo in self.photos if photo.split in names))
 
-    def without(self, sources: Iterable[str]) -> Self:
-        """The photos of all other sources.
+    def leaving_out(self, sources: Iterable[str]) -> Self:
+        """These sources as the test split; the others' test photos, and what resembles these, are dropped.
 
         Raises:
             ManifestError: a source does not occur.
@@ -117,7 +117,13 @@ class Manifest:
         unknown = left_out - {photo.source for photo in self.photos}
         if unknown:
             raise ManifestError(f"no photo comes from {', '.join(sorted(unknown))}")
-        return replace(self, photos=tuple(photo for photo in self.photos if photo.source not in left_out))
+        resembling = {photo.group for photo in self.photos if photo.source in left_out}
+        chosen = (
+            replace(photo, split="test") if photo.source in left_out else photo
+            for photo in self.photos
+            if photo.source in left_out or (photo.split != "test" and photo.group not in resembling)
+        )
+        return replace(self, photos=tuple(chosen))
 
     def leaked(self) -> frozenset[str]:
         """The groups that lie in more than one split."""

@@ -95,15 +95,37 @@ def test_splits_sources_and_leaks_are_chosen(workshop, tmp_path):
 
     assert names(manifest.split("train")) == "13"
     assert names(manifest.split("validation", "test")) == "24"
-    assert names(manifest.without(["s"])) == "34"
     assert manifest.leaked() == {"a"}
     assert names(manifest.without_leaks()) == "34"
     manifest.without_leaks().check_splits()
     message = r"^1 groups of near-duplicates cross splits, e.g. 1 \(train\) and 2 \(test\)$"
     with pytest.raises(SplitLeakError, match=message):
         manifest.check_splits()
+
+
+def test_sources_that_are_left_out_are_what_is_tested(workshop, tmp_path):
+    photos = tuple(
+        workshop.photo(path=path, group=group, split=split, source=source)
+        for path, group, split, source in [
+            ("1", "a", "train", "new"),
+            ("2", "a", "train", "known"),  # resembles a photo that is left out
+            ("3", "b", "train", "known"),
+            ("4", "c", "calibration", "new"),
+            ("5", "d", "test", "known"),
+            ("6", "e", "validation", "known"),
+        ]
+    )
+    manifest = Manifest(tmp_path, photos)
+    left = manifest.leaving_out(["new"])
+    assert {photo.path: photo.split for photo in left.photos} == {
+        "1": "test",
+        "3": "train",
+        "4": "test",
+        "6": "validation",
+    }
+    left.check_splits()
     with pytest.raises(ManifestError, match="no photo comes from u, v"):
-        manifest.without(["v", "s", "u"])
+        manifest.leaving_out(["v", "new", "u"])
 
 
 def test_the_shares_are_near_75_7_8_10():

@@ -28,6 +28,9 @@ def manifest(
         str, typer.Option(help="`orientation` (labels are made by turning), or any other: labels are folders.")
     ] = "folders",
     own_splits: Annotated[bool, typer.Option(help="Take the test split from the folder's own manifest.csv.")] = False,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(help="A source whose photos are the test split and nothing else; repeatable.")
+    ] = None,
 ) -> None:
     """Lists photos with digest, size, label, group of near-duplicates and split."""
     from training.manifest import Manifest
@@ -39,6 +42,8 @@ def manifest(
         listed = scan(photos, task_named(task), own_splits=own_splits, known=known)
         if not own_splits:
             listed.check_splits()
+        if leave_out:
+            listed = listed.leaving_out(leave_out)
         listed.write(output)
         show_counts(listed)
         say(f"wrote {output}")
