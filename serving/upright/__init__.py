@@ -1,0 +1,1 @@
+"""Photo files, turned upright: bytes in, bytes out. Knows neither HTTP nor models."""

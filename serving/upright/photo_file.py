@@ -1,0 +1,137 @@
+"""PhotoFile: one encoded photo, and the same photo turned: by its tag alone, or in its pixels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
+from models.images import exif_orientation, open_header
+from serving.upright import jpeg, png, webp
+from serving.upright.dct import turn_coefficients
+from serving.upright.edit import Edit
+from serving.upright.orientation import UPRIGHT, turned
+from serving.upright.recode import recode_jpeg, recode_png, recode_tiff, recode_webp
+
+_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+
+
+class Turned(NamedTuple):
+    """A photo whose pixels were turned, and whether nothing was lost."""
+
+    data: bytes
+    lossless: bool
+
+
+@dataclass(frozen=True)
+class PhotoFile:
+    """A JPEG, PNG, WebP or TIFF file that holds one picture.
+
+    Attributes:
+        kind: Pillow's name of the format.
+        orientation: by which a viewer turns what is stored; 1 to 8.
+    """
+
+    data: bytes
+    kind: str
+    orientation: int
+
+    @classmethod
+    def open(cls, data: bytes) -> Self:
+        """Reads the header.
+
+        Raises:
+            UnsupportedImageError: it is of another format, or holds several pictures.
+            UndecodableImageError: its header is broken.
+        """
+        image = open_header(data)
+        if image.format not in _MEDIA_TYPES and image.format != "MPO":
+            raise UnsupportedImageError(f"{image.format} files are not turned; allowed are {', '.join(_MEDIA_TYPES)}")
+        with _editing():
+            frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise UnsupportedImageError(f"the file holds {frames} pictures or frames; files of one alone are turned")
+        return cls(data, str(image.format), exif_orientation(image))
+
+    @property
+    def media_type(self) -> str:
+        """Such as ``image/jpeg``."""
+        return _MEDIA_TYPES[self.kind]
+
+    def retagged(self, clockwise: int) -> bytes:
+        """The same pixels, shown turned by so many degrees; every byte that is not about that stays.
+
+        Raises:
+            UndecodableImageError: its metadata is broken, so that no tag can be added.
+        """
+        orientation = turned(self.orientation, clockwise)
+        with _editing():
+            data = self._edited(Edit(orientation, clockwise))
+        if exif_orientation(open_header(data)) != orientation:
+            raise UndecodableImageError("its orientation tag cannot be edited")
+        return data
+
+    def with_pixels(self, clockwise: int) -> Turned:
+        """The same picture with its pixels as they are shown once turned by so many degrees, and a tag that says so.
+
+        Raises:
+            UnsupportedImageError: this cannot be done for a file of its kind; its tag may.
+            UndecodableImageError: the file is broken.
+        """
+        orientation = turned(self.orientation, clockwise)
+        with _editing():
+            if orientation == UPRIGHT:
+                return Turned(self._edited(Edit(UPRIGHT)), lossless=True)
+            edit = Edit(UPRIGHT, pixels=orientation, thumbnail=lambda data: _turned_thumbnail(data, orientation))
+            match self.kind:
+                case "JPEG":
+                    return self._jpeg(orientation, edit)
+                case "PNG":
+                    return self._png(orientation, edit)
+                case "WEBP":
+                    return self._webp(orientation, edit)
+            return Turned(recode_tiff(self.data, clockwise, edit), lossless=True)
+
+    def _edited(self, edit: Edit) -> bytes:
+        formats = {"JPEG": jpeg.with_orientation, "PNG": png.with_orientation, "WEBP": webp.with_orientation}
+        return formats[self.kind](self.data, edit) if self.kind in formats else edit.exif(self.data)
+
+    def _jpeg(self, orientation: int, edit: Edit) -> Turned:
+        if jpeg.holds_several(self.data):
+            raise UnsupportedImageError("further pictures follow the first; only its tag is changed, not its pixels")
+        coded, lossless = _turned_jpeg(self.data, orientation)
+        return Turned(jpeg.with_pixels(self.data, coded, edit, recoded=not lossless), lossless)
+
+    def _png(self, orientation: int, edit: Edit) -> Turned:
+        if png.is_deep_colour(self.data):
+            raise UnsupportedImageError("a PNG of 16 bits a colour: only its tag is changed, as its pixels would lose")
+        return Turned(png.with_pixels(self.data, recode_png(self.data, orientation), edit), lossless=True)
+
+    def _webp(self, orientation: int, edit: Edit) -> Turned:
+        lossless = webp.is_lossless(self.data)
+        coded = recode_webp(self.data, orientation, lossless=lossless)
+        return Turned(webp.with_pixels(self.data, coded, edit), lossless)
+
+
+def _turned_jpeg(data: bytes, orientation: int) -> Turned:
+    with suppress(RuntimeError):  # of a kind that Pillow may still read
+        if coded := turn_coefficients(data, orientation):
+            return Turned(coded, lossless=True)
+    return Turned(recode_jpeg(data, orientation), lossless=False)
+
+
+def _turned_thumbnail(data: bytes, orientation: int) -> bytes:
+    """A broken one stays as it is."""
+    with suppress(Exception):
+        return _turned_jpeg(data, orientation).data
+    return data
+
+
+@contextmanager
+def _editing() -> Iterator[None]:
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:  # as in models/images.py: hostile bytes make Pillow raise anything
+        raise UndecodableImageError(f"the file cannot be edited: {' '.join(str(error).split())}") from error

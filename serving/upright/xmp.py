@@ -1,0 +1,10 @@
+"""XMP's copy of the orientation (``tiff:Orientation``), kept consistent with EXIF's."""
+
+import re
+
+_ORIENTATION = re.compile(rb"""(\btiff:Orientation(?:\s*=\s*["']|\s*>\s*))[1-8](?=\s*["'<])""")
+
+
+def with_orientation(packet: bytes, orientation: int) -> bytes:
+    """Writes the orientation wherever the packet has one, as attribute or element: one byte, so its length stays."""
+    return _ORIENTATION.sub(rb"\g<1>%d" % orientation, packet)

@@ -1,0 +1,191 @@
+import struct
+import zlib
+from contextlib import suppress
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+
+from models.errors import ImageError, UnsupportedImageError
+from models.images import ImageLimits, decode
+from serving.upright.orientation import turned
+from serving.upright.photo_file import PhotoFile
+
+TAGS = (None, *range(1, 9))
+TURNS = (0, 90, 180, 270)
+ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("tag", TAGS)
+def test_the_tag_alone_turns_what_is_shown(files, picture, kind, tag):
+    data = files.encode(picture, kind, tag)
+    before = files.shown(data)
+    for clockwise in TURNS:
+        after = PhotoFile.open(data).retagged(clockwise)
+        assert np.array_equal(files.shown(after), files.turned(before, clockwise))
+        assert np.array_equal(files.stored(after), files.stored(data))
+        if tag is not None:
+            assert len(after) == len(data)
+            assert (
+                sum(one != other for one, other in zip(after, data, strict=True)) <= 5
+            )  # a PNG's checksum changes too
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_turning_four_times_ends_where_it_began(files, picture, kind):
+    data = start = files.encode(picture, kind, 7)
+    for _ in range(4):
+        data = PhotoFile.open(data).retagged(90)
+    assert data == start
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("tag", TAGS)
+def test_turned_pixels_are_what_the_tag_would_show(files, picture, kind, tag):
+    data = files.encode(picture, kind, tag, icc_profile=ICC)
+    before = files.shown(data)
+    for clockwise in TURNS:
+        after = PhotoFile.open(data).with_pixels(clockwise)
+        assert after.lossless
+        assert files.tag(after.data) in (None, 1)
+        assert Image.open(BytesIO(after.data)).info["icc_profile"] == ICC
+        expected = files.turned(before, clockwise)
+        if kind == "JPEG":  # of whole MCUs, so not one coefficient is rounded; decoders smooth chroma by direction
+            assert np.abs(files.stored(after.data).astype(int) - expected).mean() < 1
+        else:
+            assert np.array_equal(files.stored(after.data), expected)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
+def test_pngs_of_every_mode_lose_nothing(files, picture, mode):
+    image = picture.convert("L").convert("I;16") if mode == "I;16" else picture.convert(mode)
+    if mode in ("LA", "RGBA"):
+        image.putalpha(picture.convert("L"))
+    data = files.encode(image, "PNG")
+    after = PhotoFile.open(data).with_pixels(90).data
+    expected = np.rot90(np.asarray(Image.open(BytesIO(data))), -1)
+    assert np.array_equal(np.asarray(Image.open(BytesIO(after))), expected)
+    assert Image.open(BytesIO(after)).mode == image.mode
+
+
+@pytest.mark.parametrize("options", [{"transparency": 7}, {"transparency": bytes(range(256))}])
+def test_a_palette_keeps_its_transparency(files, picture, options):
+    data = files.encode(picture.convert("P"), "PNG", **options)
+    after = PhotoFile.open(data).with_pixels(180).data
+    colours = [np.asarray(Image.open(BytesIO(one)).convert("RGBA")) for one in (data, after)]
+    assert np.array_equal(colours[1], colours[0][::-1, ::-1])
+
+
+def deep_png() -> bytes:
+    """2 x 1 pixels of 16 bits a colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header, row = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0), b"\0" + bytes(range(12))
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def test_what_would_lose_is_refused_and_its_tag_is_not(files):
+    with pytest.raises(UnsupportedImageError, match="16 bits"):
+        PhotoFile.open(deep_png()).with_pixels(90)
+    assert files.tag(PhotoFile.open(deep_png()).retagged(90)) == 6
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "I;16"])
+def test_tiffs_keep_their_tags_and_their_compression(files, picture, compression, mode):
+    image = picture.convert("L").convert("I;16") if mode == "I;16" else picture.convert(mode)
+    data = files.encode(image, "TIFF", compression=compression, description="Zürich", dpi=(300, 200))
+    after = Image.open(BytesIO(PhotoFile.open(data).with_pixels(270).data))
+    before = Image.open(BytesIO(data))
+    assert np.array_equal(np.asarray(after), np.rot90(np.asarray(before)))
+    assert after.info["compression"] == before.info["compression"]
+    assert after.tag_v2[270] == before.tag_v2[270]
+
+
+def test_a_big_tiff_s_tag_is_edited(files, picture):
+    data = files.encode(picture, "TIFF", big_tiff=True)
+    assert data[2:4] == b"\x2b\0"
+    after = PhotoFile.open(data).retagged(90)
+    assert np.array_equal(files.shown(after), files.turned(files.shown(data), 90))
+    assert files.tag(PhotoFile.open(after).retagged(90)) == 3
+
+
+def test_a_lossy_webp_is_coded_again_and_says_so(files, picture):
+    data = files.encode(picture, "WEBP", 6, lossless=False, icc_profile=ICC)
+    after = PhotoFile.open(data).with_pixels(0)
+    assert not after.lossless
+    assert files.tag(after.data) == 1
+    assert Image.open(BytesIO(after.data)).info["icc_profile"] == ICC
+    assert np.abs(files.stored(after.data).astype(int) - files.shown(data)).mean() < 4
+
+
+def test_a_webp_with_alpha_stays_transparent(files, picture):
+    image = picture.convert("RGBA")
+    image.putalpha(picture.convert("L"))
+    for lossless in (True, False):
+        data = files.encode(image, "WEBP", lossless=lossless)
+        for after in (PhotoFile.open(data).retagged(90), PhotoFile.open(data).with_pixels(180).data):
+            assert Image.open(BytesIO(after)).mode == "RGBA"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "TIFF"])
+def test_xmp_says_the_same(files, picture, kind):
+    options = {"tiffinfo": {700: files.xmp_packet % 6, 274: 6}} if kind == "TIFF" else {"xmp": files.xmp_packet % 6}
+    photo = PhotoFile.open(files.encode(picture, kind, None if kind == "TIFF" else 6, **options))
+    for after, expected in ((photo.retagged(90), 3), (photo.with_pixels(90).data, 1)):
+        assert files.xmp_packet % expected in after
+        assert files.tag(after) == expected
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_xmp_in_a_png_says_the_same(files, picture, compressed):
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", (files.xmp_packet % 6).decode(), zip=compressed)
+    photo = PhotoFile.open(files.encode(picture, "PNG", 6, pnginfo=info))
+    for after, expected in ((photo.retagged(90), 3), (photo.with_pixels(90).data, 1)):
+        assert Image.open(BytesIO(after)).info["xmp"] == files.xmp_packet % expected
+        assert files.tag(after) == expected
+
+
+def test_an_orientation_that_xmp_alone_tells_counts(files, picture):
+    photo = PhotoFile.open(files.encode(picture, "JPEG", xmp=files.xmp_packet % 6))
+    assert photo.orientation == 6
+    assert PhotoFile.open(photo.retagged(90)).orientation == 3
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF"])
+def test_files_of_several_pictures_are_refused(files, picture, kind):
+    data = files.encode(picture, kind, save_all=True, append_images=[picture.rotate(180)])
+    with pytest.raises(UnsupportedImageError, match=r"2 pictures|GIF"):
+        PhotoFile.open(data)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF"])
+def test_other_formats_are_refused(files, picture, kind):
+    with pytest.raises(UnsupportedImageError, match=kind):
+        PhotoFile.open(files.encode(picture, kind))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_damaged_files_are_told_in_one_sentence_or_still_edited(files, picture, kind):
+    """Whatever byte is wrong: an ImageError, or a file of the orientation that was wanted."""
+    data = files.encode(picture, kind, 6)
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        broken = bytearray(data)
+        for _ in range(generator.integers(1, 4)):
+            broken[generator.integers(0, min(len(broken), 400))] = generator.integers(0, 256)
+        if generator.random() < 0.3:
+            broken = broken[: generator.integers(1, len(broken))]
+        with suppress(ImageError):
+            decode(bytes(broken), limits=ImageLimits(max_pixels=100_000))  # which is asked first, and guards from bombs
+            photo = PhotoFile.open(bytes(broken))
+            assert PhotoFile.open(photo.retagged(90)).orientation == turned(photo.orientation, 90)
+            photo.with_pixels(90)
