@@ -14,10 +14,21 @@ from serving.hangup import on_hangup
 from serving.keys import ApiKeys
 from serving.metrics import Metrics
 from serving.middleware import add_middleware
-from serving.routes import health, labels, metrics, open_inference, predict, repository, tensorflow_serving, web
+from serving.routes import (
+    health,
+    labels,
+    metrics,
+    open_inference,
+    predict,
+    repository,
+    tensorflow_serving,
+    upright,
+    web,
+)
 from serving.schemas import ErrorBody
 from serving.service import PredictionService
 from serving.settings import PREFIX, Settings
+from serving.straightening import Straightener
 from serving.tracing import Tracing
 from serving.version import service_version
 from serving.watching import watching
@@ -53,7 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={422: {"model": ErrorBody, "description": "A parameter is not allowed."}},
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
-    for routes in (predict, labels, tensorflow_serving, open_inference, repository, health, metrics):
+    app.state.straightener = Straightener(service)
+    for routes in (predict, upright, labels, tensorflow_serving, open_inference, repository, health, metrics):
         app.include_router(routes.router)
     if settings.web:
         app.include_router(web.web_router())
@@ -69,6 +81,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if app.state.tracing is not None:
             stack.callback(app.state.tracing.close)
         stack.callback(service.close)
+        stack.callback(app.state.straightener.close)
         reread = [] if app.state.keys is None else [app.state.keys.reload]
         stack.enter_context(on_hangup([*reread, service.registry.refresh_soon]))
         if service.settings.reload == "watch":

@@ -2,7 +2,7 @@
 
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -55,7 +55,14 @@ class Zoo:
         return GoldenSample(png=b64encode(cls.png()).decode(), probabilities=probabilities)
 
     @classmethod
-    def orientation(cls, **facts) -> bytes:
+    def stubborn(cls) -> bytes:
+        """A model that finds the top of every picture at its right."""
+        weights = np.zeros((SIZE * SIZE * 3, 4))
+        weights[:, 1] = 40 / len(weights)
+        return cls.orientation(graph=linear_graph(weights, (SIZE, SIZE, 3)), golden_samples=[])
+
+    @classmethod
+    def orientation(cls, graph: bytes | None = None, **facts) -> bytes:
         """A model that is right about skies."""
         exponentials = np.exp(np.array([180, 120, 60, 120]) * 40 / 255)
         known = {
@@ -67,7 +74,7 @@ class Zoo:
             "preprocessing": Preprocessing(height=SIZE, width=SIZE),
             "golden_samples": [cls.golden(tuple(map(float, exponentials / exponentials.sum())))],
         }
-        return cls.stamp(linear_graph(side_weights(), (SIZE, SIZE, 3)), **(known | facts))
+        return cls.stamp(graph or linear_graph(side_weights(), (SIZE, SIZE, 3)), **(known | facts))
 
     @classmethod
     def selfie(cls, **facts) -> bytes:
@@ -82,14 +89,17 @@ class Zoo:
         return cls.stamp(linear_graph(top_weights(), (20, 20, 1)), **(known | facts))
 
     @classmethod
-    def of_shape(cls, name: str, *, height: int, width: int, channels: int) -> bytes:
-        """A model of two labels that takes pictures of this shape."""
-        weights = np.linspace(-1, 1, height * width * channels * 2).reshape(-1, 2) / (height * width)
+    def of_shape(
+        cls, name: str, *, height: int, width: int, channels: int, labels: Sequence[str] = ("a", "b")
+    ) -> bytes:
+        """A model that takes pictures of this shape."""
+        values = height * width * channels
+        weights = np.linspace(-1, 1, values * len(labels)).reshape(values, -1) / (height * width)
         return cls.stamp(
             linear_graph(weights, (height, width, channels)),
             name=name,
             version=1,
-            labels=[Label(name="a"), Label(name="b")],
+            labels=[Label(name=label) for label in labels],
             preprocessing=Preprocessing(height=height, width=width, channels=channels),
         )
 
