@@ -88,8 +88,10 @@ def local(script: str, url: str) -> str:
     return script.replace("http://127.0.0.1:8000", url)
 
 
-def test_training_on_ones_own_folder_publishes_a_model(folder: Path, photographs: dict[str, bytes]):
-    train = next(line for line in commands("make setup").splitlines() if "loupe-train" in line)
+@needs_curl
+def test_training_on_ones_own_folder_publishes_a_model(folder: Path, photographs: dict[str, bytes], serve):
+    setup, train, start = commands("make setup").splitlines()
+    assert (setup, start) == ("make setup", ".venv/bin/loupe serve --models my-models")
     (folder / "photos").mkdir()
     for name, data in photographs.items():
         image = Image.open(BytesIO(data)).convert("RGB")
@@ -99,6 +101,8 @@ def test_training_on_ones_own_folder_publishes_a_model(folder: Path, photographs
     output = run(train, folder)
     assert "published my-models/orientation/1/model.onnx" in output.replace("\n", "")
     assert (folder / "my-models/orientation/1/MODEL_CARD.md").is_file()
+    url = serve(folder / "my-models")
+    assert "orientation" in run(f"curl --fail --silent --data-binary @photo.jpg {url}/v1/predict", folder)
 
 
 def test_importing_a_model_publishes_it(folder: Path):

@@ -230,30 +230,23 @@ def test_ones_own_http_client_stays_open(url):
         assert not http.is_closed
 
 
-@pytest.fixture
-def upright_url(url: str) -> str:
-    if httpx.post(f"{url}/v1/upright").status_code == 404:
-        pytest.skip("this Loupe has no /v1/upright")
-    return url
-
-
-def test_an_upright_photo_comes_back(ask, upright_url, pictures):
+def test_an_upright_photo_comes_back(ask, url, pictures):
     photo = pictures("left", (640, 480), "JPEG")
-    turned = ask(upright_url, "upright", photo)
+    turned = ask(url, "upright", photo)
     assert (turned.rotated_clockwise, turned.certain, turned.method) == (90, True, "tag")
     assert turned.probability > 0.9
-    assert ask(upright_url, "predict", turned.data)["orientation"].label == "up"
-    again = ask(upright_url, "upright", turned.data)
+    assert ask(url, "predict", turned.data)["orientation"].label == "up"
+    again = ask(url, "upright", turned.data)
     assert (again.data, again.rotated_clockwise, again.method) == (turned.data, 0, "none")
 
 
-def test_pixels_are_turned(ask, upright_url, pictures):
-    turned = ask(upright_url, "upright", pictures("right", (640, 480), "JPEG"), method="pixels")
+def test_pixels_are_turned(ask, url, pictures):
+    turned = ask(url, "upright", pictures("right", (640, 480), "JPEG"), method="pixels")
     assert turned.method == "lossless"
     assert Image.open(BytesIO(turned.data)).size == (480, 640)
-    assert ask(upright_url, "predict", turned.data, exif="ignore")["orientation"].label == "up"
+    assert ask(url, "predict", turned.data, exif="ignore")["orientation"].label == "up"
 
 
-def test_what_cannot_be_turned_is_an_error(ask, upright_url):
+def test_what_cannot_be_turned_is_an_error(ask, url):
     with pytest.raises(errors.ImageError):
-        ask(upright_url, "upright", b"no photo")
+        ask(url, "upright", b"no photo")
