@@ -17,7 +17,6 @@ _POLICY = (
 _HEADERS = {
     "Cache-Control": "no-cache",  # keep it, but ask each time whether it is still this one
     "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
     "Referrer-Policy": "no-referrer",

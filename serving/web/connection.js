@@ -8,6 +8,15 @@ const GONE = new Set([502, 503]); // a proxy without its server; a server that i
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+function unlessAborted(waiting, signal) {
+  if (!signal) return waiting;
+  const aborted = new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  return Promise.race([waiting, aborted]);
+}
+
 /** Fires `change`; `state` is "ready", "busy" or "gone". */
 export class Connection extends EventTarget {
   state = "ready";
@@ -23,16 +32,16 @@ export class Connection extends EventTarget {
     window.addEventListener("online", () => this.tryNow());
   }
 
-  /** Makes a call until it is answered; throws only what trying again cannot mend. */
-  async patiently(call) {
+  /** Makes a call until it is answered; throws only what trying again cannot mend, and when `signal` ends the wait. */
+  async patiently(call, signal) {
     for (let attempt = 1; ; attempt++) {
-      await this.#back;
+      await unlessAborted(this.#back, signal);
       try {
         const answer = await call();
         this.#become("ready");
         return answer;
       } catch (error) {
-        await this.#endure(error, attempt);
+        await unlessAborted(this.#endure(error, attempt), signal);
       }
     }
   }

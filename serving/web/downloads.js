@@ -66,7 +66,7 @@ export class Downloads {
   async #upright(photo, signal) {
     const verdict = this.#verdictOf(photo);
     if (!verdict?.certain || verdict.turn === 0) return { photo: photo.file, turned: 0 };
-    return this.#connection.patiently(() => upright(photo.file, signal));
+    return this.#connection.patiently(() => upright(photo.file, signal), signal);
   }
 
   async #working(work) {

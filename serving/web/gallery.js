@@ -151,7 +151,7 @@ export class Gallery extends EventTarget {
       h(
         "button",
         { type: "button", class: "chip", "aria-pressed": String(name === this.#filter), "data-filter": name, onclick: () => this.#only(name) },
-        name === ALL ? "All" : name,
+        `${name === ALL ? "All" : name} `,
         h("span", { class: "number" }, number),
       ),
     );

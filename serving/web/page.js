@@ -26,7 +26,7 @@ let loading = null;
 const ask = async (photo, signal) => {
   await (loading ??= learn());
   const names = askedOf(models).map(({ name }) => name);
-  const answer = await connection.patiently(() => predict(names, photo, signal));
+  const answer = await connection.patiently(() => predict(names, photo, signal), signal);
   if (isNews(answer.results)) loading = learn();
   return answer;
 };

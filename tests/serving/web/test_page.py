@@ -1,0 +1,241 @@
+"""What a person does with the page, and what it shows."""
+
+import json
+import re
+from collections.abc import Callable
+from io import BytesIO
+from urllib.request import Request, urlopen
+
+import pytest
+from PIL import Image
+from playwright.sync_api import FilePayload, Page, expect
+
+SIDES = ("up", "right", "down", "left")
+HEADLINES = {
+    "up": "It is upright",
+    "right": "Its top is on the right",
+    "down": "It is upside down",
+    "left": "Its top is on the left",
+}
+TURNS = {"up": "0deg", "right": "-90deg", "down": "180deg", "left": "90deg"}
+
+Photo = Callable[..., FilePayload]
+
+
+def choose(page: Page, *photos: FilePayload) -> None:
+    page.set_input_files("#chooser", list(photos))
+
+
+def shares(page: Page) -> dict[str, float]:
+    """How brightly each arrow glows."""
+    return {
+        side: float(page.locator(f".side.{side}").evaluate("e => e.style.getPropertyValue('--share')"))
+        for side in SIDES
+    }
+
+
+def asked(url: str, data: bytes) -> dict[str, float]:
+    """What the server says when it is asked without the page."""
+    request = Request(f"{url}/v1/models/orientation:predict", data, {"Content-Type": "application/octet-stream"})
+    with urlopen(request) as response:
+        return json.load(response)["predictions"][0]["probabilities"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_arrows_glow_as_the_server_answers(page, page_url, photo: Photo, side):
+    picture = photo(side)
+    choose(page, picture)
+    expect(page.locator(".headline")).to_have_text(HEADLINES[side])
+    expected = asked(page_url, picture["buffer"])
+    assert shares(page) == pytest.approx(expected)
+    assert max(expected, key=expected.__getitem__) == side
+    expect(page.locator("#arrows")).to_have_attribute("aria-label", re.compile(f"{side} (9|>)"))
+    page.get_by_text("Turned upright", exact=True).click()
+    expect(page.locator("#frame")).to_have_css("rotate", TURNS[side] if side != "up" else "0deg")
+
+
+def test_a_photo_is_judged_and_shown_as_exif_says(page, photo: Photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn the stored pixels clockwise by 90 degrees: the sky on their left comes up
+    choose(page, photo("left", size=(240, 320), exif=exif))
+    expect(page.locator(".headline")).to_have_text("It is upright")
+    assert page.locator("#picture").evaluate("e => [e.naturalWidth, e.naturalHeight]") == [320, 240]
+
+
+def test_a_thumbnail_is_turned_as_exif_says_too(page, photo: Photo):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    choose(page, photo("left", size=(240, 320), exif=exif), photo("up"))
+    for thumbnail in page.locator(".thumb img").all():
+        expect(thumbnail).to_have_js_property("naturalHeight", 320)
+        assert thumbnail.evaluate("e => e.naturalWidth") == pytest.approx(427, abs=1)
+
+
+def test_what_is_not_certain_is_shown_as_such(page, unsure):
+    choose(page, unsure)
+    expect(page.locator("p.sure")).to_contain_text("Not certain")
+    expect(page.locator("#verdict")).to_contain_text("the download leaves it as it is")
+    expect(page.locator("#upright")).to_be_hidden()
+    expect(page.locator("#stage")).to_have_class(re.compile("unsure"))
+
+
+def test_every_model_is_shown_in_its_own_way(page, photo: Photo):
+    choose(page, photo("up"))
+    meter = page.get_by_role("meter", name="Selfie")
+    assert int(meter.get_attribute("aria-valuenow")) > 50
+    expect(page.locator(".gauge .label")).to_have_text("Selfie")
+    expect(page.locator(".gauge")).to_contain_text("“selfie” from 40 % on")
+    bars = page.locator(".bars li")
+    expect(bars).to_have_count(3)
+    assert {bar.locator("span").first.inner_text() for bar in bars.all()} == {"kitchen", "old town", "forest"}
+    assert sum(float(bar.locator("i").evaluate("e => e.style.getPropertyValue('--share')")) for bar in bars.all()) == (
+        pytest.approx(1, abs=1e-4)
+    )
+
+
+def test_model_version_provider_and_latency_are_told(page, photo: Photo):
+    choose(page, photo("up"))
+    expect(page.locator(".facts tr")).to_have_text(
+        ["orientationversion 1CPU", "selfieversion 3CPU", "sceneversion 1CPU"]
+    )
+    expect(page.locator(".facts")).to_contain_text(
+        re.compile(r"\d ms there and back; in the server: decode \d.*, preprocess \d.*, queue \d.*, inference \d")
+    )
+    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#version")).to_contain_text("CPUExecutionProvider")
+
+
+PASTE_OR_DROP = """([kind, photos]) => {
+  const transfer = new DataTransfer();
+  for (const {name, type, bytes} of photos) transfer.items.add(new File([Uint8Array.from(bytes)], name, {type}));
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true})
+    : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
+  document.body.dispatchEvent(event);
+  return event.defaultPrevented;
+}"""
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_photos_are_pasted_and_dropped(page, photo: Photo, kind):
+    given = [photo("left"), photo("down")]
+    files = [{"name": one["name"], "type": one["mimeType"], "bytes": list(one["buffer"])} for one in given]
+    prevented = page.evaluate(PASTE_OR_DROP, [kind, files])
+    assert prevented is (kind == "drop"), "the browser itself would open what is dropped"
+    expect(page.locator(".headline")).to_have_text(HEADLINES["left"])
+    expect(page.locator(".tile")).to_have_count(2)
+
+
+def test_a_picture_is_pasted_from_the_clipboard(visits, page_url):
+    page = visits.open(permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate(
+        """async () => {
+          const canvas = Object.assign(document.createElement("canvas"), {width: 64, height: 64});
+          const context = canvas.getContext("2d");
+          context.fillStyle = "#3c3c3c"; context.fillRect(0, 0, 64, 64);
+          context.fillStyle = "#b4b4b4"; context.fillRect(0, 32, 64, 32);
+          const blob = await new Promise((resolve) => canvas.toBlob(resolve));
+          await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+        }"""
+    )
+    page.keyboard.press("Control+V")
+    expect(page.locator(".headline")).to_have_text(HEADLINES["down"])
+
+
+def test_the_grid_is_filtered(page, photo: Photo, unsure):
+    choose(page, *(photo(side) for side in SIDES), unsure)
+    chips = page.locator(".chip")
+    expect(chips).to_have_text(["All 5", "Sideways 2", "Upside down 1", "Upright 1", "Not certain 1", "Selfie 4"])
+    page.get_by_role("button", name="Sideways").click()
+    expect(page.locator(".tile:visible .caption")).to_have_text(["right.jpg", "left.jpg"])
+    expect(page.locator("#zip")).to_have_text("Download 2 as zip, 2 turned upright")
+    expect(page.locator("#status")).to_have_text("2 photos shown")
+    page.get_by_role("button", name="All 5", exact=True).click()
+    page.locator(".tile", has_text="down.jpg").click()
+    expect(page.locator(".headline")).to_have_text(HEADLINES["down"])
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.locator(".tile")).to_have_count(4)
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.locator("#gallery")).to_be_hidden()
+    expect(page.locator("#intro")).to_be_visible()
+
+
+def test_every_object_url_is_given_back(visits, photo: Photo):
+    """A photo that nobody sees any more must not stay in memory."""
+    page = visits.open()
+    page.evaluate(
+        """() => {
+          window.held = new Set();
+          const [make, revoke] = [URL.createObjectURL, URL.revokeObjectURL];
+          URL.createObjectURL = (blob) => { const url = make.call(URL, blob); held.add(url); return url; };
+          URL.revokeObjectURL = (url) => { held.delete(url); revoke.call(URL, url); };
+        }"""
+    )
+    choose(page, *(photo(side) for side in SIDES))
+    expect(page.locator(".thumb img")).to_have_count(4)
+    assert page.evaluate("held.size") == 5, "four thumbnails and the picture on the stage"
+    page.get_by_role("button", name="Remove all").click()
+    page.wait_for_function("() => held.size === 0")
+
+
+def test_at_most_four_photos_are_under_way(visits, photo: Photo):
+    page = visits.open()
+    page.evaluate(
+        """() => {
+          window.most = 0;
+          let now = 0;
+          const ask = window.fetch;
+          window.fetch = async (...options) => {
+            most = Math.max(most, ++now);
+            try { return await ask(...options); } finally { now--; }
+          };
+        }"""
+    )
+    choose(page, *(photo(SIDES[index % 4], f"{index}.jpg") for index in range(24)))
+    expect(page.locator("#status")).to_have_text("24 photos answered")
+    assert page.evaluate("most") == 4
+    expect(page.locator("[data-verdict=turn]")).to_have_count(18)
+
+
+def test_the_cards_tell_what_was_measured(page):
+    card = page.locator("article", has_text="Which side has the sky.")
+    expect(card.locator("strong")).to_have_text(["95.0 %", "80.0 %", "400"])
+    expect(card).to_contain_text("95 %: 93.0 % to 97.0 %")
+    expect(card.locator(".matrix tbody tr").nth(1)).to_have_text("right19522")
+    reliability = card.get_by_role("img", name=re.compile("^Reliability"))
+    expect(reliability).to_have_attribute("aria-label", re.compile("40 %: 38 %, 60 %: 58 %"))
+    expect(reliability.locator("circle")).to_have_count(4)
+    expect(card.get_by_role("img", name=re.compile("^Accuracy among the surest"))).to_be_visible()
+    expect(page.locator("article")).to_have_count(3)
+    expect(page.locator("article", has_text="Nothing was measured")).to_have_count(2)
+    card.get_by_text("More about this model").click()
+    expect(card.locator("details")).to_contain_text("Apache-2.0")
+
+
+def test_a_server_without_a_compass_is_served_as_well(visits, house, zoo, tmp_path, photo: Photo):
+    root = zoo.publish(tmp_path, zoo.of_shape("scene", height=8, width=8, channels=3, labels=("a_b", "c", "d")))
+    page = visits.open(house(models=root, port=0).url)
+    choose(page, photo("up"), photo("left"))
+    expect(page.locator(".bars li")).to_have_count(3)
+    expect(page.locator("#arrows")).to_be_hidden()
+    expect(page.locator("#view")).to_be_hidden()
+    expect(page.locator("#gallery")).to_be_visible()
+
+
+def test_a_name_is_text_and_never_markup(page, photo: Photo):
+    name = "<img src=x onerror=alert(1)>.jpg"
+    choose(page, photo("up", name), photo("left"))
+    expect(page.locator("#name")).to_have_text(name)
+    expect(page.locator(".tile .caption").first).to_have_text(name)
+
+
+def test_a_format_that_the_browser_cannot_show_is_answered(page, zoo):
+    """Chromium shows no TIFF."""
+    tiff = {"name": "scan.tif", "mimeType": "image/tiff", "buffer": zoo.encode(zoo.lit("right"), "TIFF")}
+    choose(page, tiff)
+    expect(page.locator(".headline")).to_have_text(HEADLINES["right"])
+    expect(page.locator(".unseen")).to_be_visible()
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    return Image.open(BytesIO(data)).size
