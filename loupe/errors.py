@@ -101,8 +101,9 @@ def connection_error(error: httpx.TransportError, url: str) -> ServiceError:
     """The error where there was no answer."""
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
         return DeadlineError(f"{url} did not answer in time", DeadlineError.__name__)
-    reason = str(error) or type(error).__name__
-    return UnreachableError(f"{url} cannot be reached: {reason}", UnreachableError.__name__)
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return UnreachableError(f"{url} cannot be reached: {error or 'no answer'}", UnreachableError.__name__)
+    return UnreachableError(f"the connection to {url} broke: {type(error).__name__}", UnreachableError.__name__)
 
 
 def _told(response: httpx.Response) -> tuple[str, str]:

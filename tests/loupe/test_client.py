@@ -109,6 +109,13 @@ def test_a_service_that_allows_less_is_met_halfway(ask, serve, pictures):
     ]
 
 
+def test_a_service_that_hangs_up_on_large_requests_is_met_halfway_too(ask, serve):
+    """It answers 413 while megabytes are still on their way, and closes: asyncio then loses the answer."""
+    url = serve(max_image_bytes=500_000, max_request_bytes=1_000_000)
+    answers = ask(url, "predict", [bytes(400_000)] * 20, "orientation", client={"max_request_images": 20})
+    assert [error.error_type for error in answers] == ["UnsupportedImageError"] * 20
+
+
 def test_options_are_heard(ask, url, pictures):
     exif = Image.Exif()
     exif[0x0112] = 3
