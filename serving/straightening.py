@@ -35,6 +35,7 @@ class Upright(NamedTuple):
         data: the file; byte for byte what was given unless something was done.
         media_type: such as ``image/jpeg``.
         rotated_clockwise: degrees, of the picture as shown.
+        proposed_clockwise: what it would have been if that were certain.
         label: the side of the given picture at which the scene's top lies.
         probability: of ``label``.
         certain: whether that was enough to act on, and the turned picture was then found upright.
@@ -45,6 +46,7 @@ class Upright(NamedTuple):
     data: bytes
     media_type: str
     rotated_clockwise: int
+    proposed_clockwise: int
     label: str
     probability: float
     certain: bool
@@ -103,7 +105,7 @@ class Straightener:
         with route.classifier.in_use():
             said, timing = await self._ask(route, data, deadline)
             clockwise, sure = _rotation(said), _is_sure(said, route.classifier, min_probability)
-            given = Upright(data, photo.media_type, 0, said.label, said.probability, sure, "none", timing)
+            given = Upright(data, photo.media_type, 0, clockwise, said.label, said.probability, sure, "none", timing)
             if not sure or (clockwise == 0 and (method == "tag" or photo.orientation == UPRIGHT)):
                 return given
             turned, done = await self._run(lambda: _turn(photo, clockwise, method), deadline)

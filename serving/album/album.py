@@ -1,0 +1,156 @@
+"""Album: a tree of photos while some of them are turned, or put back."""
+
+import os
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+from models.errors import LoupeError, RequestError
+from serving.album.difference import restored
+from serving.album.memory import Judgement, Known, Memory
+from serving.album.replacing import commit, prepare, sweep, sync_folder
+from serving.album.undo_log import NAME, Entry, UndoLog, entries
+
+
+class ChangedMeanwhileError(LoupeError):
+    """A photo is no longer the file that was judged."""
+
+
+class Album:
+    """One process at a time works on a tree. What a killed one left half done is cleaned up or completed on entry."""
+
+    def __init__(self, tree: Path, judge: str, *, read_only: bool = False) -> None:
+        """Opens the tree.
+
+        Args:
+            tree: the folder.
+            judge: see ``Memory``.
+            read_only: for looking only: nothing is written.
+
+        Raises:
+            RequestError: another process is at work there, or nothing can be written.
+        """
+        self._tree = tree
+        self._memory = Memory(tree, judge, read_only=read_only)
+        self.log = UndoLog(tree)
+
+    def __enter__(self) -> Self:
+        self._memory.__enter__()
+        if self._memory.was_interrupted:
+            sweep(self._tree)
+            self._recover()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.log.close()
+        self._memory.__exit__(kind)
+
+    def recall(self, photo: Path, facts: os.stat_result) -> Known | None:
+        """What is known of a photo as it is now; None if it is to be judged."""
+        return self._memory.recall(self._name(photo), facts)
+
+    def note_judged(self, photo: Path, facts: os.stat_result, said: Judgement) -> None:
+        """Remembers what was said of a photo that stays as it is."""
+        self._memory.note(self._name(photo), "judged", facts, said)
+
+    def note_turned(self, photo: Path, facts: os.stat_result, said: Judgement) -> None:
+        """Remembers a photo that ``replace`` has changed, as it is now."""
+        self._memory.note(self._name(photo), "turned", facts, said)
+
+    def replace(self, photo: Path, facts: os.stat_result, before: bytes, after: bytes) -> os.stat_result:
+        """Writes the undo log, then the photo; from any thread.
+
+        Args:
+            photo: the file.
+            facts: as they were when it was read; its time and mode stay.
+            before: its bytes.
+            after: its bytes to come.
+
+        Raises:
+            ChangedMeanwhileError: it is no longer the file that was read.
+            OSError: it is as it was.
+        """
+        waiting = prepare(photo, after)
+        try:
+            if _identity(photo.stat()) != _identity(facts):
+                raise ChangedMeanwhileError("the file was changed while it was judged")
+            self.log.note(photo, before, after, facts.st_mtime_ns)
+        except BaseException:
+            waiting.unlink(missing_ok=True)
+            raise
+        commit(waiting, photo)
+        return photo.stat()
+
+    def undo(self, log: Path) -> Iterator["Undone"]:
+        """Puts back what the log tells of, file by file; those are left alone from now on.
+
+        Raises:
+            RequestError: it is no undo log.
+        """
+        for entry in entries(log):
+            yield self._undone(entry)
+
+    def _undone(self, entry: Entry) -> "Undone":
+        photo = self._tree / entry.file
+        try:
+            self._refuse_outside(photo)
+            data = photo.read_bytes()
+            digest = sha256(data).hexdigest()
+            if digest not in (entry.before, entry.after):
+                return Undone(photo, "skipped", "it was changed since")
+            self._memory.leave(entry.file)
+            self._memory.commit()
+            if digest == entry.after:
+                self._put_back(photo, data, entry)
+            elif photo.stat().st_mtime_ns != entry.mtime_ns:
+                os.utime(photo, ns=(photo.stat().st_atime_ns, entry.mtime_ns))
+        except FileNotFoundError:
+            return Undone(photo, "skipped", "it is not there any more")
+        except (OSError, LoupeError) as error:
+            return Undone(photo, "failed", str(error))
+        return Undone(photo, "restored", "")
+
+    def _put_back(self, photo: Path, data: bytes, entry: Entry) -> None:
+        if entry.patches is not None:
+            old = restored(data, entry.patches)
+            self._refuse_other(old, entry)
+            commit(prepare(photo, old, entry.mtime_ns), photo)
+            return
+        kept = self._tree / str(entry.original)
+        self._refuse_outside(kept)
+        self._refuse_other(kept.read_bytes(), entry)
+        kept.replace(photo)
+        sync_folder(photo.parent)
+
+    def _recover(self) -> None:
+        """Learns from the last log what the memory of a killed process lacks."""
+        last = max(self._tree.glob(f"{NAME}*.jsonl"), key=lambda log: log.stat().st_mtime_ns, default=None)
+        for entry in () if last is None else entries(last):
+            photo = self._tree / entry.file
+            if photo.is_file() and sha256(photo.read_bytes()).hexdigest() == entry.after:
+                said = Judgement("", 0.0, certain=True, clockwise=0)
+                self._memory.note(entry.file, "turned", photo.stat(), said)
+
+    def _refuse_outside(self, path: Path) -> None:
+        if not path.resolve().is_relative_to(self._tree.resolve()):
+            raise RequestError("the log tells of a file outside of its folder")
+
+    def _refuse_other(self, old: bytes, entry: Entry) -> None:
+        if sha256(old).hexdigest() != entry.before:
+            raise RequestError("what the log keeps of it is damaged")
+
+    def _name(self, photo: Path) -> str:
+        return str(photo.relative_to(self._tree))
+
+
+class Undone(NamedTuple):
+    """What became of one photo, and why it was not put back."""
+
+    photo: Path
+    action: Literal["restored", "skipped", "failed"]
+    reason: str
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns

@@ -1,0 +1,130 @@
+"""Memory: what became of each photo of a tree, in one small file (SQLite) there, so that work can go on where it ended.
+
+It remembers which photos were turned too: one that a person has changed since is never touched again.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from time import monotonic
+from typing import Literal, NamedTuple, Self
+
+from models.errors import RequestError
+
+FILE = ".loupe-upright.sqlite3"
+State = Literal["judged", "turned", "left"]
+_COMMIT_EVERY_S = 1.0  # what a crash forgets is judged anew
+
+_ENDED, _BEGUN = 0, 1  # in the file's user_version: whether a process began here and did not come to its end
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS photos (
+    file TEXT PRIMARY KEY, state TEXT NOT NULL, size INTEGER, mtime_ns INTEGER, judge TEXT,
+    label TEXT, probability REAL, certain INTEGER, clockwise INTEGER
+) WITHOUT ROWID
+"""
+
+
+class Judgement(NamedTuple):
+    """What was said of a photo, and how far it was to be turned."""
+
+    label: str
+    probability: float
+    certain: bool
+    clockwise: int
+
+
+class Known(NamedTuple):
+    """What is remembered of a photo; of one that was left alone nothing was said."""
+
+    state: State
+    judgement: Judgement | None
+
+
+class Memory:
+    """For one thread; one process at a time holds a tree's."""
+
+    def __init__(self, tree: Path, judge: str, *, read_only: bool = False) -> None:
+        """Opens the file, or makes it.
+
+        Args:
+            tree: the folder.
+            judge: who judges, and by which bar: what another judge said of photos that stay as they are is forgotten.
+            read_only: writes nothing; where there is no file, nothing is remembered.
+
+        Raises:
+            RequestError: another process is at work there, or the file is no such memory.
+        """
+        self._judge = judge
+        self._read_only = read_only
+        self._committed = monotonic()
+        self.was_interrupted = False
+        try:
+            self._connection = self._opened(tree / FILE)
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise RequestError(f"another loupe is at work in {tree}") from None
+            raise RequestError(f"the memory {tree / FILE} cannot be written: {error}") from None
+        except sqlite3.DatabaseError as error:
+            raise RequestError(f"{tree / FILE} is damaged ({error}); without it, all photos are judged anew") from None
+
+    def _opened(self, file: Path) -> sqlite3.Connection:
+        if self._read_only and not file.exists():
+            connection = sqlite3.connect(":memory:")
+        elif self._read_only:
+            connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
+            connection.execute("SELECT file FROM photos LIMIT 1")
+            return connection
+        else:
+            connection = sqlite3.connect(file, timeout=0)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute(_SCHEMA)
+        self.was_interrupted = bool(connection.execute("PRAGMA user_version").fetchone()[0])
+        connection.execute(f"PRAGMA user_version = {_BEGUN}")
+        connection.commit()
+        return connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None and not self._read_only:
+            self._connection.execute(f"PRAGMA user_version = {_ENDED}")
+        self.commit()
+        self._connection.close()
+
+    def recall(self, file: str, facts: os.stat_result) -> Known | None:
+        """What is known of a photo as it is now; None if it is to be judged."""
+        query = "SELECT state, size, mtime_ns, judge, label, probability, certain, clockwise FROM photos WHERE file = ?"
+        row = self._connection.execute(query, (file,)).fetchone()
+        if row is None:
+            return None
+        state, size, mtime_ns, judge, *said = row
+        same = (size, mtime_ns) == (facts.st_size, facts.st_mtime_ns)
+        if state == "judged":
+            return (
+                Known(state, Judgement(said[0], said[1], bool(said[2]), said[3]))
+                if same and judge == self._judge
+                else None
+            )
+        if state == "turned" and same:
+            return Known(state, Judgement(said[0], said[1], bool(said[2]), said[3]))
+        self.leave(file)
+        return Known("left", None)
+
+    def note(self, file: str, state: State, facts: os.stat_result, said: Judgement) -> None:
+        """Remembers a photo as it is now."""
+        row = (file, state, facts.st_size, facts.st_mtime_ns, self._judge, *said)
+        self._connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        if monotonic() - self._committed > _COMMIT_EVERY_S:
+            self.commit()
+
+    def leave(self, file: str) -> None:
+        """From now on the photo is a person's."""
+        if not self._read_only:
+            self._connection.execute("INSERT OR REPLACE INTO photos (file, state) VALUES (?, 'left')", (file,))
+
+    def commit(self) -> None:
+        """Waits until the disk has it."""
+        self._connection.commit()
+        self._committed = monotonic()

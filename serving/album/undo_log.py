@@ -1,0 +1,153 @@
+"""UndoLog: one line for each photo before it is changed, from which its old bytes and time can be restored."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Self
+
+from models.errors import RequestError
+from serving.album.difference import Patch, difference, restored
+from serving.album.replacing import sync_folder
+
+NAME = "loupe-undo-"
+_FORMAT: dict[str, object] = {"loupe_undo": 1}
+_MOST_PATCHED_BYTES = 64 * 1024  # beyond, the original is kept as a file
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photo's change.
+
+    Attributes:
+        file: its path below the log's folder.
+        before: digest of its old bytes.
+        after: digest of its new ones.
+        mtime_ns: its old time of change.
+        patches: how the old bytes come from the new ones, or
+        original: where the old file is kept, below the log's folder.
+    """
+
+    file: str
+    before: str
+    after: str
+    mtime_ns: int
+    patches: list[Patch] | None = None
+    original: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """A line of the log."""
+        kept = {"original": self.original} if self.patches is None else {"patches": [p.to_json() for p in self.patches]}
+        facts = {"file": self.file, "before": self.before, "after": self.after, "mtime_ns": self.mtime_ns}
+        return {**facts, **kept}
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> Self:
+        """Reads it back; KeyError, TypeError or ValueError if it is none."""
+        patches = [Patch.from_json(one) for one in line["patches"]] if "patches" in line else None
+        facts = str(line["file"]), str(line["before"]), str(line["after"]), int(line["mtime_ns"])
+        return cls(*facts, patches, None if patches is not None else str(line["original"]))
+
+
+class UndoLog:
+    """Written by one process, from any thread.
+
+    Attributes:
+        path: of the file, which is made with the first entry.
+    """
+
+    def __init__(self, tree: Path) -> None:
+        self._tree = tree
+        self._lock = threading.Lock()
+        self._file: IO[bytes] | None = None
+        self._originals = 0
+        self.path = _free_name(tree)
+
+    def note(self, photo: Path, before: bytes, after: bytes, mtime_ns: int) -> None:
+        """Writes down a change that is about to happen; returns once the disk has it."""
+        file = str(photo.relative_to(self._tree))
+        patches = difference(before, after)
+        small = sum(len(patch.old) for patch in patches) <= _MOST_PATCHED_BYTES and restored(after, patches) == before
+        with self._lock:
+            original = None if small else self._keep(photo)
+            entry = Entry(file, _digest(before), _digest(after), mtime_ns, patches if small else None, original)
+            self._write(entry.to_json())
+
+    def close(self) -> None:
+        """Ends the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to undo."""
+        return self._file is not None
+
+    def _write(self, line: dict[str, object]) -> None:
+        if self._file is None:
+            self._file = self.path.open("xb")
+            self._append(_FORMAT)
+            sync_folder(self._tree)
+        self._append(line)
+        os.fsync(self._file.fileno())
+
+    def _append(self, line: dict[str, object]) -> None:
+        assert self._file is not None  # noqa: S101 - for mypy
+        self._file.write(json.dumps(line).encode() + b"\n")
+        self._file.flush()
+
+    def _keep(self, photo: Path) -> str:
+        """As a second name of the file where the file system knows such, which takes neither time nor room."""
+        folder = self._tree / f".{self.path.stem}"
+        folder.mkdir(exist_ok=True)
+        self._originals += 1
+        kept = folder / f"{self._originals:06}{photo.suffix}"
+        try:
+            os.link(photo, kept)
+        except OSError:
+            shutil.copy2(photo, kept)
+            with kept.open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(folder)
+        return str(kept.relative_to(self._tree))
+
+
+def entries(log: Path) -> Iterator[Entry]:
+    """Reads a log; a last line that was cut off by a crash belongs to a change that never happened.
+
+    Raises:
+        RequestError: the file is no undo log, or a line within it is broken.
+        OSError: it cannot be read.
+    """
+    with log.open("rb") as lines:
+        if _parsed(lines.readline()) != _FORMAT:
+            raise RequestError(f"{log} is no undo log")
+        for number, line in enumerate(lines, 2):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield Entry.from_json(_parsed(line))
+            except (KeyError, TypeError, ValueError):
+                raise RequestError(f"line {number} of {log} is broken") from None
+
+
+def _parsed(line: bytes) -> Any:  # noqa: ANN401 - it is JSON
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _digest(data: bytes) -> str:
+    return sha256(data).hexdigest()
+
+
+def _free_name(tree: Path) -> Path:
+    stem = f"{NAME}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = (tree / f"{stem}{suffix}.jsonl" for suffix in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(path for path in names if not path.exists())

@@ -1,0 +1,1 @@
+"""The commands that ask models about files; ``cli.py`` names them."""

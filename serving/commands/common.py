@@ -1,0 +1,32 @@
+"""What the commands share: options, exit statuses, and errors as one sentence."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.errors import LoupeError
+from serving.settings import Device
+
+FAILED, USAGE = 1, 2
+"""Exit statuses: a file failed or nothing could begin; the command was used wrongly."""
+
+ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the models (LOUPE_MODELS).")]
+DeviceOption = Annotated[Device | None, typer.Option("--device", help="Where the models run (LOUPE_DEVICE).")]
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """An expected error is one sentence on stderr, not a traceback."""
+    try:
+        yield
+    except LoupeError as error:
+        typer.echo(f"loupe: {error}", err=True)
+        raise typer.Exit(FAILED) from None
+
+
+def reason(error: LoupeError | OSError) -> str:
+    """Why a file failed, without repeating its name."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,115 @@
+"""Outcomes: what became of each photo, told as a table, as CSV or as JSON lines."""
+
+import csv
+import json
+import sys
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Action = Literal["would_turn", "turned", "restored", "upright", "uncertain", "left_alone", "skipped", "failed"]
+Form = Literal["table", "csv", "json"]
+
+_ROWS = 40  # of each kind; a tree may hold 100,000 photos
+_ARROWS = {90: "↻ 90°", 180: "↻ 180°", 270: "↺ 90°"}
+_TITLES: dict[Action, str] = {
+    "would_turn": "would be turned",
+    "turned": "turned",
+    "restored": "put back",
+    "uncertain": "uncertain, so they stay as they are",
+    "left_alone": "left alone, as a person has changed them since they were turned",
+    "skipped": "skipped",
+    "failed": "failed",
+}
+_COUNTED: dict[Action, str] = {
+    "would_turn": "would be turned",
+    "turned": "turned",
+    "restored": "put back",
+    "upright": "upright",
+    "uncertain": "uncertain",
+    "left_alone": "left alone",
+    "skipped": "skipped",
+    "failed": "failed",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One photo.
+
+    Attributes:
+        file: as it was named, or found.
+        action: what was or would be done.
+        rotate_clockwise: degrees, of the picture as shown.
+        label: the side at which the scene's top was found; empty where nothing was asked.
+        probability: of the label.
+        certain: whether that was enough to act on.
+        method: how it was turned: ``tag``, ``lossless`` or ``reencoded``.
+        reason: why it was skipped, or failed.
+    """
+
+    file: Path
+    action: Action
+    rotate_clockwise: int = 0
+    label: str = ""
+    probability: float | None = None
+    certain: bool | None = None
+    method: str = ""
+    reason: str = ""
+
+
+class Report:
+    """Tells outcomes as they come, or, as a table, at the end: what a person has to see, and how many there were."""
+
+    def __init__(self, form: Form) -> None:
+        self.counts = Counter[Action]()
+        self._form = form
+        self._shown = defaultdict[Action, list[Outcome]](list)
+        if form == "csv":
+            self._csv = csv.writer(sys.stdout, lineterminator="\n")
+            self._csv.writerow(field.name for field in fields(Outcome))
+
+    def add(self, outcome: Outcome) -> None:
+        """Tells one."""
+        self.counts[outcome.action] += 1
+        if self._form == "csv":
+            self._csv.writerow(asdict(outcome).values())
+        elif self._form == "json":
+            print(json.dumps({**asdict(outcome), "file": str(outcome.file)}))  # noqa: T201 - it is what was asked for
+        elif len(self._shown[outcome.action]) < _ROWS:
+            self._shown[outcome.action].append(outcome)
+
+    def end(self) -> None:
+        """Tells the rest: the tables, and the sum."""
+        console = Console(stderr=self._form != "table", highlight=False)
+        for action in _TITLES if self._form == "table" else ():
+            if self.counts[action]:
+                console.print(self._table(action))
+                console.print()
+        total = self.counts.total()
+        told = ", ".join(f"{self.counts[action]:,} {name}" for action, name in _COUNTED.items() if self.counts[action])
+        console.print(f"{total:,} photo{'s' * (total != 1)}{': ' * bool(told)}{told}.", soft_wrap=True)
+
+    def _table(self, action: Action) -> Table:
+        table = Table(title=_TITLES[action], title_justify="left", title_style="bold", box=None, pad_edge=False)
+        asked = action in ("would_turn", "turned", "uncertain")
+        columns = {"uncertain": "most likely turn"}.get(action, "turn"), "probability"
+        table.add_column("file", overflow="fold")
+        for column in columns if asked else ("" if action in ("restored", "left_alone") else "reason",):
+            table.add_column(column, overflow="fold", justify="right" if column == "probability" else "left")
+        for outcome in self._shown[action]:
+            table.add_row(escape(str(outcome.file)), *(_said(outcome) if asked else (escape(outcome.reason),)))
+        if (more := self.counts[action] - len(self._shown[action])) > 0:
+            table.add_row(f"… and {more:,} more; --csv or --json lists all")
+        return table
+
+
+def _said(outcome: Outcome) -> tuple[str, str]:
+    nothing = "none" if outcome.action == "uncertain" else "its tag, into the pixels"
+    turn = _ARROWS.get(outcome.rotate_clockwise, nothing)
+    return turn, "" if outcome.probability is None else f"{outcome.probability:.3f}"

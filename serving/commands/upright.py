@@ -1,0 +1,126 @@
+"""loupe upright: turns photos upright, in files and trees of folders; tells what it would do unless told to do it."""
+
+import asyncio
+import shlex
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from models.errors import RequestError
+from serving.album.album import Album
+from serving.album.undo_log import UndoLog
+from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence
+from serving.commands.outcome import Outcome, Report
+from serving.commands.pipeline import in_order, progress_bar
+from serving.commands.turning import Turner, Turning
+from serving.commands.walking import TURNED, photos, tree_of
+from serving.service import PredictionService
+from serving.settings import Settings
+from serving.straightening import MODEL, Method, Straightener
+
+
+def upright(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="PATH…", help="Photos, and folders of photos.", show_default=False)
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Turn them; without, it only tells what it would do.")] = False,
+    undo: Annotated[
+        Path | None,
+        typer.Option(metavar="LOG", help="Put back what this loupe-undo-….jsonl tells of."),
+    ] = None,
+    method: Annotated[
+        Method, typer.Option(help="tag: change the EXIF orientation alone; pixels: turn what is stored.")
+    ] = "tag",
+    min_probability: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Turn no photo below it, besides those that the model is not certain of. Where the model has no "
+            "threshold of its own, and so is never certain, this is your own bar in its place.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each photo.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a row for each photo.")] = False,
+    models: ModelsOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Turns photos upright where that is certain. A dry run, unless --apply is given.
+
+    Reads JPEG, PNG, WebP and TIFF files; hidden ones and links are passed over.
+
+    --apply replaces each photo in one step, and keeps its times and mode.
+    Before, it writes an undo log into PATH. Interrupted, it goes on where it ended.
+
+    A photo that was put back, or changed by hand since, is left alone for ever:
+    PATH/.loupe-upright.sqlite3 remembers it. Write-protected ones stay, too.
+
+    Exit status 1 if a photo failed.
+    """
+    if (undo is None) == (not paths):
+        raise typer.BadParameter("give either PATH… or --undo LOG")
+    if undo is not None and apply:
+        raise typer.BadParameter("--undo needs no --apply")
+    if as_json and as_csv:
+        raise typer.BadParameter("give --json or --csv, not both")
+    report = Report("json" if as_json else "csv" if as_csv else "table")
+    with one_sentence():
+        if undo is not None:
+            _undo(undo, report)
+        else:
+            settings = Settings.load(models=models, device=device)
+            asyncio.run(_turn(settings, paths or [], report, Turning(method, min_probability, apply)))
+    if report.counts["failed"]:
+        raise typer.Exit(FAILED)
+
+
+def _undo(log: Path, report: Report) -> None:
+    if not log.is_file():
+        raise RequestError(f"there is no undo log {log}")
+    with Album(log.parent, judge="") as album, progress_bar() as bar:
+        for undone in bar.track(album.undo(log), description="putting back"):
+            report.add(Outcome(undone.photo, undone.action, reason=undone.reason))
+    report.end()
+
+
+async def _turn(settings: Settings, paths: list[Path], report: Report, turning: Turning) -> None:
+    service = PredictionService.load(settings)
+    straightener = Straightener(service)
+    try:
+        with ExitStack() as stack:
+            judge = turning.judge(service.classifier(MODEL).metadata)
+            albums = {
+                tree: stack.enter_context(Album(tree, judge, read_only=not turning.apply))
+                for tree in sorted({tree_of(path) for path in paths if path.exists()})
+            }
+            bar = stack.enter_context(progress_bar())
+            task = bar.add_task("looking", total=sum(1 for _ in photos(paths, TURNED)))
+            turner = Turner(turning, straightener, settings, albums)
+            async for outcome in in_order(photos(paths, TURNED), turner.turn, settings):
+                report.add(outcome)
+                bar.advance(task)
+    finally:
+        straightener.close()
+        service.close()
+    report.end()
+    _tell_what_next(service, report, turning, [album.log for album in albums.values() if album.log.begun])
+
+
+def _tell_what_next(service: PredictionService, report: Report, turning: Turning, logs: list[UndoLog]) -> None:
+    console = Console(stderr=True, highlight=False)
+    if report.counts["would_turn"]:
+        console.print("Nothing was changed. --apply turns them, and writes a log to undo it.", soft_wrap=True)
+    for log in logs:
+        console.print(
+            f"To put them back: loupe upright --undo {shlex.quote(str(log.path))}", soft_wrap=True, markup=False
+        )
+    metadata = service.classifier(MODEL).metadata
+    if turning.min_probability is None and all(label.certain_from is None for label in metadata.labels):
+        console.print(
+            f"The model {MODEL} {metadata.version} has no threshold at which it is certain, so nothing is turned; "
+            "--min-probability 0.9, say, sets your own.",
+            soft_wrap=True,
+        )
