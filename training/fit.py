@@ -16,7 +16,7 @@ from training import architectures
 from training.dataset import Batch, Photos, ValidationBatches, steps_per_epoch, training_batches
 from training.efficientnet_lite import freeze, load_imagenet_weights
 from training.recipe import Recipe
-from training.run_folder import History, RunFolder
+from training.run_folder import History, RunFolder, best_epoch
 from training.tasks import Task
 
 Logs = dict[str, float] | None
@@ -178,12 +178,7 @@ class _Targets(keras.utils.PyDataset):  # type: ignore[misc]
 
 def _is_over(history: History, recipe: Recipe) -> bool:
     """Whether the last epoch is done, or patience has run out."""
-    return len(history) >= recipe.fit.epochs or len(history) - _best_epoch(history) > recipe.fit.patience
-
-
-def _best_epoch(history: History) -> int:
-    """Counted from 1; 0 before the first."""
-    return max(range(1, len(history) + 1), key=lambda epoch: history[epoch - 1]["val_accuracy"], default=0)
+    return len(history) >= recipe.fit.epochs or len(history) - best_epoch(history) > recipe.fit.patience
 
 
 class _Bookkeeping(keras.callbacks.Callback):  # type: ignore[misc]
@@ -213,7 +208,7 @@ class _Bookkeeping(keras.callbacks.Callback):  # type: ignore[misc]
         measured["images_per_s"] = round(self._images / self._trained_s, 1)
         history = [*self._run.history(), measured]
         self._run.write_history(history)
-        if _best_epoch(history) == len(history):
+        if best_epoch(history) == len(history):
             self._run.save_best(self.model)
         self._run.save_checkpoint(self.model, epoch + 1)
         self.model.stop_training = _is_over(history, self._recipe)

@@ -10,6 +10,12 @@ import keras
 History = list[dict[str, float]]
 
 
+def best_epoch(history: History) -> int:
+    """The most accurate on the validation split, of equal ones that of the lowest loss: from 1; 0 before the first."""
+    worth = [(epoch["val_accuracy"], -epoch["val_loss"]) for epoch in history]
+    return worth.index(max(worth)) + 1 if worth else 0
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Where one run keeps what it makes: recipe, manifest, history, checkpoint, weights, model, metrics and card."""

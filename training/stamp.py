@@ -13,7 +13,7 @@ from models.onnx_file import graph_sha256, with_properties
 from models.repository import read_metadata
 from training.manifest import Manifest
 from training.recipe import Recipe
-from training.run_folder import History
+from training.run_folder import History, best_epoch
 from training.tasks import Task
 
 _TOOLS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow")
@@ -84,12 +84,12 @@ def _sources(manifest: Manifest) -> tuple[Source, ...]:
 
 def _training(recipe: Recipe, manifest: Manifest, history: History) -> dict[str, str]:
     splits = Counter(photo.split for photo in manifest.photos)
-    best = max(history, key=lambda epoch: epoch["val_accuracy"])
+    best = best_epoch(history)
     return {
         "architecture": recipe.architecture.name,
         "photos": ", ".join(f"{count} {name}" for name, count in splits.items()),
-        "epochs": f"{len(history)}, the best of them number {history.index(best) + 1}",
-        "validation_accuracy": f"{best['val_accuracy']:.4f}",
+        "epochs": f"{len(history)}, the best of them number {best}",
+        "validation_accuracy": f"{history[best - 1]['val_accuracy']:.4f}",
         "images_per_s": f"{sum(epoch['images_per_s'] for epoch in history) / len(history):.0f}",
         "recipe": recipe.model_dump_json(exclude={"name", "description", "search"}),
     }

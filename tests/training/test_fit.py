@@ -10,7 +10,7 @@ import pytest
 from models.errors import TrainingError
 from training.dataset import Photos
 from training.fit import fit, new_network, start_from
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, best_epoch
 
 SAME_ENOUGH = 1e-5
 """Largest difference of a weight between a run in one go and one that was killed and resumed: threads add up in no
@@ -82,7 +82,7 @@ def test_patience_ends_a_run_and_the_best_epoch_s_weights_stay(workshop, train, 
     """With a rate this high the accuracy jumps about, so that the best epoch is not the last."""
     history = train(epochs=30, patience=2, learning_rate=0.02, schedule="constant", photos=24)
     accuracies = [epoch["val_accuracy"] for epoch in history]
-    best = accuracies.index(max(accuracies)) + 1
+    best = best_epoch(history)
     assert len(history) < 30
     assert len(history) - best == 3, "it ends once it has lasted longer than patience"
     watched = workshop.halves(20, seed=9)

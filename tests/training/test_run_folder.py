@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.run_folder import RunFolder
+from training.run_folder import RunFolder, best_epoch
 
 
 @pytest.fixture
@@ -75,3 +75,10 @@ def test_clearing_leaves_nothing_to_go_on_from(run, model):
     assert names(run) == {"manifest.csv"}
     assert run.load_checkpoint() is None
     assert run.history() == []
+
+
+def test_the_best_epoch_is_the_most_accurate_and_of_those_the_surest():
+    accuracies_and_losses = [(0.5, 0.1), (0.9, 0.4), (0.9, 0.2), (0.9, 0.2), (0.8, 0.1)]
+    history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in accuracies_and_losses]
+    assert best_epoch(history) == 3
+    assert best_epoch([]) == 0

@@ -15,9 +15,9 @@ from training.stamp import describe, git_revision, restamp, stamp
 from training.tasks import ORIENTATION
 
 HISTORY = [
-    {"val_accuracy": 0.5, "images_per_s": 100.0},
-    {"val_accuracy": 0.75, "images_per_s": 300.0},
-    {"val_accuracy": 0.75, "images_per_s": 200.0},
+    {"val_accuracy": 0.5, "val_loss": 0.7, "images_per_s": 100.0},
+    {"val_accuracy": 0.75, "val_loss": 0.6, "images_per_s": 300.0},
+    {"val_accuracy": 0.75, "val_loss": 0.6, "images_per_s": 200.0},
 ]
 
 
