@@ -98,12 +98,16 @@ class Report:
     def _table(self, action: Action) -> Table:
         table = Table(title=_TITLES[action], title_justify="left", title_style="bold", box=None, pad_edge=False)
         asked = action in ("would_turn", "turned", "uncertain")
-        columns = {"uncertain": "most likely turn"}.get(action, "turn"), "probability"
+        explained = action in ("skipped", "failed")
         table.add_column("file", overflow="fold")
-        for column in columns if asked else ("" if action in ("restored", "left_alone") else "reason",):
-            table.add_column(column, overflow="fold", justify="right" if column == "probability" else "left")
+        if asked:
+            table.add_column("most likely turn" if action == "uncertain" else "turn")
+            table.add_column("probability", justify="right")
+        elif explained:
+            table.add_column("reason", overflow="fold")
         for outcome in self._shown[action]:
-            table.add_row(escape(str(outcome.file)), *(_said(outcome) if asked else (escape(outcome.reason),)))
+            told = _said(outcome) if asked else (escape(outcome.reason),) if explained else ()
+            table.add_row(escape(str(outcome.file)), *told)
         if (more := self.counts[action] - len(self._shown[action])) > 0:
             table.add_row(f"… and {more:,} more; --csv or --json lists all")
         return table

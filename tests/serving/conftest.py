@@ -55,6 +55,13 @@ class Zoo:
         return GoldenSample(png=b64encode(cls.png()).decode(), probabilities=probabilities)
 
     @classmethod
+    def with_threshold(cls, certain_from: float | None) -> bytes:
+        """A model of skies that is certain from this probability on, or never."""
+        turns = [(side, {"rotate_clockwise": CLOCKWISE[side]}) for side in SIDES]
+        labels = [Label(name=side, certain_from=certain_from, attributes=attributes) for side, attributes in turns]
+        return cls.orientation(labels=labels)
+
+    @classmethod
     def stubborn(cls) -> bytes:
         """A model that finds the top of every picture at its right."""
         weights = np.zeros((SIZE * SIZE * 3, 4))

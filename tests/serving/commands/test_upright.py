@@ -1,0 +1,264 @@
+import csv
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from models.images import decode
+from serving.album.memory import FILE
+
+OK, FAILED, USAGE = 0, 1, 2
+TURN = {"up": 0, "right": 270, "down": 180, "left": 90}
+TIME_NS = 1_000_000_000_123_456_789
+
+
+def contents(tree: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(tree.rglob("*.*")) if path.suffix in (".jpeg", ".png", ".webp")}
+
+
+def logs(tree: Path) -> list[Path]:
+    return sorted(tree.glob("loupe-undo-*.jsonl"))
+
+
+def sky_is_up(data: bytes) -> bool:
+    picture = decode(data).convert("L").resize((1, 2))
+    return picture.getpixel((0, 0)) > picture.getpixel((0, 1)) + 50
+
+
+def outcomes(result) -> dict[str, dict]:
+    return {line["file"]: line for line in map(json.loads, result.stdout.splitlines())}
+
+
+def test_a_dry_run_tells_and_writes_nothing(loupe, tree):
+    before, names = contents(tree), sorted(tree.rglob("*"))
+    result = loupe("upright", tree)
+    assert result.exit_code == OK
+    assert "12 photos: 9 would be turned, 3 upright." in result.stdout
+    assert "left/0.jpeg" in result.stdout
+    assert "↻ 90°" in result.stdout
+    assert "--apply" in result.stderr
+    assert (contents(tree), sorted(tree.rglob("*"))) == (before, names)
+
+
+@pytest.mark.parametrize("method", ["tag", "pixels"])
+def test_apply_turns_and_undo_restores_every_byte_and_time(loupe, tree, method):
+    for number, path in enumerate(contents(tree)):
+        os.utime(path, ns=(TIME_NS, TIME_NS + number))
+        path.chmod(0o640)
+    before = {path: (data, path.stat().st_mtime_ns) for path, data in contents(tree).items()}
+    result = loupe("upright", tree, "--apply", "--method", method)
+    assert result.exit_code == OK
+    assert "12 photos: 9 turned, 3 upright." in result.stdout
+    for path, data in contents(tree).items():
+        assert sky_is_up(data)
+        assert (data == before[path][0]) == (path.parent.name == "up")
+        assert (path.stat().st_mtime_ns, path.stat().st_mode & 0o777) == (before[path][1], 0o640)
+    [log] = logs(tree)
+    assert str(log.name) in result.stderr
+    undone = loupe("upright", "--undo", log)
+    assert (undone.exit_code, "9 put back" in undone.stdout) == (OK, True)
+    assert {path: (data, path.stat().st_mtime_ns) for path, data in contents(tree).items()} == before
+    assert {path.stat().st_mode & 0o777 for path in before} == {0o640}
+
+
+@pytest.mark.parametrize("method", ["tag", "pixels"])
+def test_a_second_run_changes_nothing(loupe, tree, method):
+    loupe("upright", tree, "--apply", "--method", method)
+    after = contents(tree)
+    result = loupe("upright", tree, "--apply", "--method", method)
+    assert "12 photos: 12 upright." in result.stdout
+    assert contents(tree) == after
+    assert len(logs(tree)) == 1
+    (tree / FILE).unlink()
+    assert "12 upright." in loupe("upright", tree, "--apply", "--method", method).stdout  # nor without its memory
+    assert contents(tree) == after
+
+
+def test_what_was_put_back_is_left_alone(loupe, tree):
+    before = contents(tree)
+    loupe("upright", tree, "--apply")
+    loupe("upright", "--undo", *logs(tree))
+    for arguments in (["--apply"], [], ["--apply", "--method", "pixels"]):
+        result = loupe("upright", tree, *arguments)
+        assert "3 upright, 9 left alone." in result.stdout
+        assert contents(tree) == before
+    assert "9 photos: 9 put back." in loupe("upright", "--undo", *logs(tree)).stdout  # once more does no harm
+    assert contents(tree) == before
+
+
+def test_what_a_person_turned_since_is_left_alone(loupe, tree, zoo):
+    loupe("upright", tree, "--apply")
+    changed = tree / "left" / "0.jpeg"
+    by_hand = zoo.encode(zoo.lit("down", (64, 50)), "JPEG")
+    changed.write_bytes(by_hand)
+    result = loupe("upright", tree, "--apply", "--json")
+    assert outcomes(result)[str(changed)]["action"] == "left_alone"
+    undone = loupe("upright", "--undo", *logs(tree), "--json")
+    assert undone.exit_code == OK
+    assert outcomes(undone)[str(changed)]["reason"] == "it was changed since"
+    assert changed.read_bytes() == by_hand
+
+
+def test_what_is_uncertain_is_told_apart_and_stays(loupe, tmp_path, zoo):
+    photo = tmp_path / "[grey].jpg"
+    photo.write_bytes(data := zoo.encode(Image.new("RGB", (64, 48), "grey")))
+    result = loupe("upright", photo, "--apply")
+    assert "uncertain, so they stay as they are" in result.stdout
+    assert "[grey].jpg" in result.stdout
+    assert photo.read_bytes() == data
+    assert logs(tmp_path) == []
+
+
+def test_json_and_csv_tell_every_photo(loupe, tree):
+    told = outcomes(loupe("upright", tree, "--json"))
+    assert told.keys() == {str(path) for path in contents(tree)}
+    one = told[str(tree / "right" / "1.png")]
+    assert one.pop("probability") > 0.9
+    assert one == {
+        "file": str(tree / "right" / "1.png"),
+        "action": "would_turn",
+        "rotate_clockwise": 270,
+        "label": "right",
+        "certain": True,
+        "method": "tag",
+        "reason": "",
+    }
+    rows = list(csv.DictReader(loupe("upright", tree, "--csv").stdout.splitlines()))
+    assert {row["file"]: row["action"] for row in rows} == {file: one["action"] for file, one in told.items()}
+
+
+def test_a_bar_of_one_s_own(loupe, tmp_path, zoo):
+    """It stands besides the model's threshold, or in its place where there is none."""
+    for name, certain_from in (("sure", 0.9), ("never", None)):
+        models = zoo.publish(tmp_path / name, zoo.with_threshold(certain_from))
+        photo = tmp_path / f"{name}.png"
+        photo.write_bytes(zoo.png("left", (64, 48)))
+        action = {}
+        for bar in (None, 0.5, 1):
+            arguments = [] if bar is None else ["--min-probability", bar]
+            told = outcomes(loupe("upright", photo, "--models", models, "--json", *arguments))
+            action[bar] = told[str(photo)]["action"]
+        turned = {"sure": "would_turn", "never": "uncertain"}[name]
+        assert action == {None: turned, 0.5: "would_turn", 1: "uncertain"}
+    assert "--min-probability" in loupe("upright", photo, "--models", models).stderr
+
+
+def test_hidden_files_links_and_others_are_passed_over(loupe, tree, tmp_path, zoo):
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(zoo.png("left"))
+    (tree / "link.png").symlink_to(outside)
+    (tree / "circle").symlink_to(tree)
+    (tree / ".hidden").mkdir()
+    (tree / ".hidden" / "a.png").write_bytes(zoo.png("left"))
+    (tree / ".a.png").write_bytes(zoo.png("left"))
+    (tree / "notes.txt").write_text("no photo")
+    assert "12 photos: 9 turned, 3 upright." in loupe("upright", tree, tree / "left", "--apply").stdout
+    assert outside.read_bytes() == zoo.png("left")
+
+
+def test_a_link_that_is_named_is_followed(loupe, tmp_path, zoo):
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "photo.png", tmp_path / "link.png"
+    real.write_bytes(zoo.png("left", (64, 48)))
+    link.symlink_to(real)
+    assert "1 turned" in loupe("upright", link, "--apply").stdout
+    assert link.is_symlink()
+    assert sky_is_up(real.read_bytes())
+    assert logs(tmp_path / "real")
+
+
+def test_write_protected_photos_stay(loupe, tree):
+    photo = tree / "left" / "0.jpeg"
+    photo.chmod(0o444)
+    before = photo.read_bytes()
+    told = outcomes(loupe("upright", tree, "--apply", "--json"))[str(photo)]
+    assert (told["action"], told["reason"]) == ("skipped", "it is write-protected")
+    assert photo.read_bytes() == before
+
+
+def test_what_cannot_be_turned_is_told_and_the_others_are_turned(loupe, tree, tmp_path, zoo):
+    frames = [zoo.lit("up"), zoo.lit("down")]
+    (tree / "animated.webp").write_bytes(zoo.encode(frames[0], "WEBP", save_all=True, append_images=frames[1:]))
+    result = loupe("upright", tree, "--apply")
+    assert result.exit_code == OK
+    assert "9 turned, 3 upright, 1 skipped" in result.stdout
+    (tree / "cut.png").write_bytes(zoo.png("left")[:-20])
+    result = loupe("upright", tree, tmp_path / "missing.jpg", "--json")
+    assert result.exit_code == FAILED
+    failed = {file: one["reason"] for file, one in outcomes(result).items() if one["action"] == "failed"}
+    assert failed[str(tmp_path / "missing.jpg")] == "No such file or directory"
+    assert failed.keys() == {str(tree / "cut.png"), str(tmp_path / "missing.jpg")}
+
+
+def test_wrong_use_is_told(loupe, tree, tmp_path):
+    for arguments in (
+        [],
+        [tree, "--undo", "log"],
+        ["--undo", "log", "--apply"],
+        [tree, "--json", "--csv"],
+        [tree, "--method", "magic"],
+        [tree, "--min-probability", 2],
+    ):
+        result = loupe("upright", *arguments)
+        assert (result.exit_code, result.stdout) == (USAGE, "")
+    (tmp_path / "no.jsonl").write_text("{}\n")
+    for log in ("missing.jsonl", tmp_path / "no.jsonl"):
+        result = loupe("upright", "--undo", log)
+        assert (result.exit_code, result.stderr.count("\n")) == (FAILED, 1)
+
+
+def test_one_process_at_a_time_works_on_a_tree(loupe, tree):
+    with sqlite3.connect(tree / FILE) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        result = loupe("upright", tree, "--apply")
+    other.close()
+    assert result.exit_code == FAILED
+    assert "another loupe is at work" in result.stderr
+
+
+def test_a_damaged_memory_is_told(loupe, tree):
+    (tree / FILE).write_bytes(b"no memory" * 1000)
+    result = loupe("upright", tree, "--apply")
+    assert result.exit_code == FAILED
+    assert "is damaged" in result.stderr
+
+
+def test_another_bar_judges_anew_and_the_same_does_not(loupe, tree):
+    loupe("upright", tree, "--apply", "--min-probability", 1)
+    assert "9 turned" in loupe("upright", tree, "--apply").stdout
+    photo = tree / "up" / "0.jpeg"
+    facts = photo.stat()
+    photo.write_bytes(b"x" * facts.st_size)
+    os.utime(photo, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert "12 upright" in loupe("upright", tree, "--apply").stdout  # known, so not even read
+    os.utime(photo)
+    assert "11 upright, 1 skipped" in loupe("upright", tree, "--apply").stdout
+
+
+def test_an_undo_log_cannot_reach_outside_of_its_folder(loupe, tree, tmp_path):
+    loupe("upright", tree, "--apply")
+    [log] = logs(tree)
+    outside = tmp_path / "outside.jpeg"
+    first, second, *_ = log.read_text().splitlines()
+    entry = json.loads(second)
+    outside.write_bytes(data := (tree / entry["file"]).read_bytes())
+    log.write_text(f"{first}\n{json.dumps(entry | {'file': '../outside.jpeg'})}\n")
+    result = loupe("upright", "--undo", log)
+    assert result.exit_code == FAILED
+    assert outside.read_bytes() == data
+
+
+def test_pixels_keep_the_original_file_until_it_is_put_back(loupe, tree):
+    photo = tree / "left" / "0.jpeg"
+    sky = decode(photo.read_bytes()).resize((640, 480))
+    grain = Image.effect_noise((640, 480), 90).convert("RGB")
+    Image.blend(sky, grain, 0.3).save(photo, quality=100)  # too large for a line of the log
+    data, number = photo.read_bytes(), photo.stat().st_ino
+    loupe("upright", tree, "--apply", "--method", "pixels")
+    assert photo.read_bytes() != data
+    loupe("upright", "--undo", *logs(tree))
+    assert photo.read_bytes() == data
+    assert photo.stat().st_ino == number
