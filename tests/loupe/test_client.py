@@ -130,6 +130,29 @@ def test_no_photos_have_no_answers(ask, url):
     assert ask(url, "predict", []) == []
 
 
+def test_what_is_no_photo_is_the_caller_s_mistake(ask, url, pictures):
+    with pytest.raises(TypeError, match="not int"):
+        ask(url, "predict", [pictures(), 5])
+    with pytest.raises(ValueError, match="several photos are a list"):
+        ask(url, "predict", np.zeros((2, 8, 8, 3), np.uint8))
+
+
+def test_a_cancelled_call_leaves_nothing_behind(serve, pictures):
+    url, photos = serve(threads=1), [pictures("up", (3000, 3000))] * 32
+
+    async def hurry() -> bool:
+        async with AsyncClient(url, max_request_images=4) as loupe:
+            with anyio.move_on_after(0.3) as scope:
+                await loupe.predict(photos)
+            return scope.cancelled_caught
+
+    assert anyio.run(hurry)
+    until = time.monotonic() + 10
+    while metric(url, "loupe_held_images ") > 0:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_what_is_served(ask, url):
     [lit, orientation] = ask(url, "models")
     assert (lit.name, lit.labels, orientation.labels) == ("lit", ("above", "right"), SIDES)
