@@ -31,7 +31,7 @@ export class Gallery extends EventTarget {
     photos.addEventListener("changed", ({ detail }) => this.#update(detail));
     photos.addEventListener("removed", ({ detail }) => this.#drop(detail));
     this.#list.addEventListener("keydown", (event) => this.#key(event));
-    this.#list.addEventListener("click", ({ target }) => this.#choose(target.closest(".tile")?.photo));
+    this.#list.addEventListener("click", ({ target }) => this.#look(target.closest(".tile")?.photo));
   }
 
   /** What is known of the models; names and filters depend on it. */
@@ -49,6 +49,12 @@ export class Gallery extends EventTarget {
     return this.#selected;
   }
 
+  /** Goes to the next photo that is shown, or with -1 to the one before. */
+  step(by) {
+    const { shown } = this;
+    this.#choose(shown[(shown.indexOf(this.#selected) + by + shown.length) % shown.length]);
+  }
+
   /** Marks a photo as the one on the stage. */
   select(photo) {
     this.#tile(this.#selected)?.setAttribute("aria-selected", "false");
@@ -63,11 +69,17 @@ export class Gallery extends EventTarget {
     if (photo) this.dispatchEvent(new CustomEvent("select", { detail: photo }));
   }
 
+  /** On a small screen, or far down in the grid, the stage is out of sight. */
+  #look(photo) {
+    this.#choose(photo);
+    if (photo) byId("stage").scrollIntoView({ block: "nearest" });
+  }
+
   #add(photo) {
     const tile = h(
       "div",
       { class: "tile", role: "option", "aria-selected": "false", tabindex: -1 },
-      h("span", { class: "thumb" }),
+      h("span", { class: "thumb", "data-kind": /[^.]{0,5}$/.exec(photo.name)[0].toUpperCase() }),
       h("span", { class: "caption", title: photo.path }, photo.name),
     );
     tile.photo = photo;

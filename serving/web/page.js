@@ -44,7 +44,7 @@ async function learn() {
   const [loaded, { service, onnxruntime, provider }] = await told;
   models = inOrder(loaded);
   gallery.models = models;
-  byId("service").textContent = shortProvider(provider);
+  byId("service").textContent = `runs on ${shortProvider(provider)}`;
   byId("service").title = `ONNX Runtime ${onnxruntime}, ${provider}`;
   byId("version").textContent = `Loupe ${service.version} (${service.git_revision.slice(0, 7)}), ONNX Runtime ${onnxruntime} on ${provider}`;
   byId("cards").replaceChildren(...models.map(card));
@@ -68,7 +68,8 @@ function render(photo) {
   byId("upright").hidden = !(verdict?.certain && verdict.turn);
   byId("view").hidden = !verdict;
   if (!photo) return;
-  tell(photo.answer, photo.error ? sentence(photo.error) : "Looking …", Boolean(photo.error));
+  const waiting = connection.state === "ready" ? "Looking …" : "Waiting for the server …";
+  tell(photo.answer, photo.error ? sentence(photo.error) : waiting, Boolean(photo.error));
 }
 
 /** Puts an answer on the stage and into the panel. */
@@ -107,6 +108,7 @@ function liveControls(on) {
   byId("change-camera").hidden = !on || !camera.several;
   for (const id of ["camera", "choose"]) byId(id).hidden = on;
   if (on) byId("upright").hidden = byId("remove").hidden = byId("privacy").hidden = true;
+  refreshed();
 }
 
 let saidAt = 0;
@@ -132,6 +134,7 @@ function changed(photo) {
 
 function refreshed() {
   byId("gallery").hidden = photos.list.length < (camera.on ? 1 : 2);
+  for (const id of ["previous", "next"]) byId(id).hidden = camera.on || gallery.shown.length < 2;
   byId("again").hidden = !photos.list.some(({ state }) => state === "failed");
 }
 
@@ -145,9 +148,12 @@ byId("view").addEventListener("change", ({ target }) => {
   stage.turned = target.value === "turned";
   byId("thumbnails").classList.toggle("turned", target.value === "turned");
 });
+byId("previous").addEventListener("click", () => gallery.step(-1));
+byId("next").addEventListener("click", () => gallery.step(1));
 byId("remove").addEventListener("click", () => photos.remove(gallery.selected));
 byId("clear").addEventListener("click", () => [...photos.list].reverse().forEach((photo) => photos.remove(photo)));
 byId("again").addEventListener("click", () => photos.retry());
+connection.addEventListener("change", () => gallery.selected?.state === "waiting" && !camera.on && render(gallery.selected));
 photos.addEventListener("changed", ({ detail }) => changed(detail));
 gallery.addEventListener("select", ({ detail }) => show(detail));
 gallery.addEventListener("remove", ({ detail }) => photos.remove(detail));

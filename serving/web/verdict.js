@@ -21,7 +21,7 @@ const MENDED_BY = {
   180: "Half a turn makes it upright.",
   90: "A quarter turn clockwise makes it upright.",
 };
-const UNSURE = "Too unsure to turn it: a wrong turn is worse than none, so the download leaves it as it is.";
+const UNSURE = "Too unsure to turn it: a wrong turn is worse than none, so it stays as it is.";
 
 /** Everything that was answered, model by model. */
 export function answered(models, answer) {

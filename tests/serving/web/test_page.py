@@ -74,7 +74,7 @@ def test_a_thumbnail_is_turned_as_exif_says_too(page, photo: Photo):
 def test_what_is_not_certain_is_shown_as_such(page, unsure):
     choose(page, unsure)
     expect(page.locator("p.sure")).to_contain_text("Not certain")
-    expect(page.locator("#verdict")).to_contain_text("the download leaves it as it is")
+    expect(page.locator("#verdict")).to_contain_text("it stays as it is")
     expect(page.locator("#upright")).to_be_hidden()
     expect(page.locator("#stage")).to_have_class(re.compile("unsure"))
 
@@ -101,7 +101,7 @@ def test_model_version_provider_and_latency_are_told(page, photo: Photo):
     expect(page.locator(".facts")).to_contain_text(
         re.compile(r"\d ms there and back; in the server: decode \d.*, preprocess \d.*, queue \d.*, inference \d")
     )
-    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#service")).to_have_text("runs on CPU")
     expect(page.locator("#version")).to_contain_text("CPUExecutionProvider")
 
 
@@ -153,6 +153,10 @@ def test_the_grid_is_filtered(page, photo: Photo, unsure):
     page.get_by_role("button", name="All 5", exact=True).click()
     page.locator(".tile", has_text="down.jpg").click()
     expect(page.locator(".headline")).to_have_text(HEADLINES["down"])
+    page.get_by_role("button", name="Next photo").click()
+    expect(page.locator("#name")).to_have_text("left.jpg")
+    page.get_by_role("button", name="Previous photo").click()
+    expect(page.locator("#name")).to_have_text("down.jpg")
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.locator(".tile")).to_have_count(4)
     page.get_by_role("button", name="Remove all").click()

@@ -23,7 +23,7 @@ def test_what_is_no_image_is_one_sentence_beside_its_neighbours(page, photo, no_
 def test_photos_wait_for_a_server_that_is_gone(visits, house, page_models, photo):
     first = house(models=page_models, port=0)
     page = visits.open(first.url)
-    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#service")).to_have_text("runs on CPU")
     first.stop()
     page.set_input_files("#chooser", [photo("right"), photo("down")])
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
@@ -36,7 +36,7 @@ def test_photos_wait_for_a_server_that_is_gone(visits, house, page_models, photo
 
 def test_the_browser_may_be_offline(visits, photo):
     page = visits.open()
-    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#service")).to_have_text("runs on CPU")
     page.context.set_offline(True)
     page.set_input_files("#chooser", photo("left"))
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
@@ -47,12 +47,12 @@ def test_the_browser_may_be_offline(visits, photo):
 def test_a_full_server_is_asked_again(visits, house, page_models, photo):
     full = house(models=page_models, port=0)
     page = visits.open(full.url)
-    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#service")).to_have_text("runs on CPU")
     with full.service.images.lease() as take:
         take(full.service.images.limit)
         page.set_input_files("#chooser", photo("left"))
         expect(page.get_by_role("alert")).to_contain_text("The server is busy")
-        expect(page.locator("#verdict")).to_have_text("Looking …")
+        expect(page.locator("#verdict")).to_have_text("Waiting for the server …")
     expect(page.locator(".headline")).to_have_text("Its top is on the left")
     expect(page.get_by_role("alert")).to_be_hidden()
 
@@ -92,7 +92,7 @@ def test_a_key_is_asked_for_and_kept_in_the_tab(visits, guarded, photo):
     page.set_input_files("#chooser", photo("right"))
     expect(page.locator(".headline")).to_have_text("Its top is on the right")
     page.reload()
-    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#service")).to_have_text("runs on CPU")
     assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
 
 
@@ -137,7 +137,7 @@ def test_the_browser_keeps_the_files_and_asks_whether_they_are_new(visits):
     answers = []
     page.on("response", lambda response: answers.append((response.request.resource_type, response.status)))
     page.goto(page.url)
-    expect(page.locator("#service")).to_have_text("CPU")
+    expect(page.locator("#service")).to_have_text("runs on CPU")
     kept = [status for kind, status in answers if kind in ("script", "stylesheet")]
     assert len(kept) >= len([path for path in FILES if path.endswith((".js", ".css"))]) - 1
     assert set(kept) <= {200, 304}
