@@ -92,12 +92,12 @@ class _Lines:
         self._form = form
         self.written = 0
         try:
-            self._file = path.open("ab")
-            _drop_torn_line(path)
+            with path.open("ab"):
+                _drop_torn_line(path)
             self.held = set(form.files(path))
-            if not path.stat().st_size:
+            self._file = path.open("ab")
+            if not self._file.tell():
                 self._file.write(form.header.encode())
-                self._file.flush()
         except OSError as error:
             raise RequestError(f"{path} cannot be written: {error.strerror}") from None
         except (ValueError, KeyError, TypeError):

@@ -1,0 +1,118 @@
+"""What a killed process leaves, made by hand; test_kill.py kills real ones."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from models.errors import RequestError
+from serving.album.album import Album, ChangedMeanwhileError
+from serving.album.memory import Judgement
+from serving.album.replacing import prepare
+
+BEFORE, AFTER = b"before" * 10, b"after!" * 10
+SAID = Judgement("left", 0.99, certain=True, clockwise=90)
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(BEFORE)
+    return path
+
+
+def killed(tree: Path):
+    """An album whose process ends without a word."""
+    album = Album(tree, "judge")
+    album.__enter__()
+    return album
+
+
+def die(album: Album) -> None:
+    album.log.close()
+    album._memory._connection.rollback()
+    album._memory._connection.close()
+
+
+def test_a_photo_that_changed_while_it_was_judged_stays(photo):
+    with Album(photo.parent, "judge") as album:
+        facts = photo.stat()
+        photo.write_bytes(b"by a person")
+        with pytest.raises(ChangedMeanwhileError):
+            album.replace(photo, facts, BEFORE, AFTER)
+        assert not album.log.begun
+    assert photo.read_bytes() == b"by a person"
+    assert list(photo.parent.glob(".loupe-*.tmp")) == []
+
+
+def test_what_waited_to_replace_a_photo_is_swept_away(photo):
+    album = killed(photo.parent)
+    waiting = prepare(photo, AFTER)
+    die(album)
+    with Album(photo.parent, "judge") as again:
+        assert not waiting.exists()
+        assert again.recall(photo, photo.stat()) is None
+
+
+def test_a_photo_that_was_turned_just_before_is_known_from_the_log(photo):
+    album = killed(photo.parent)
+    album.replace(photo, photo.stat(), BEFORE, AFTER)  # and the memory never heard of it
+    die(album)
+    with Album(photo.parent, "judge") as again:
+        assert again.recall(photo, photo.stat()).state == "turned"
+        photo.write_bytes(b"put back by hand")
+        assert again.recall(photo, photo.stat()).state == "left"
+    with Album(photo.parent, "another") as later:
+        assert later.recall(photo, photo.stat()).state == "left"
+
+
+def test_a_photo_that_was_only_about_to_be_turned_is_judged(photo):
+    album = killed(photo.parent)
+    album.log.note(photo, BEFORE, AFTER, photo.stat().st_mtime_ns)
+    die(album)
+    with Album(photo.parent, "judge") as again:
+        assert again.recall(photo, photo.stat()) is None
+
+
+def test_judgements_count_for_their_judge_and_their_bytes(photo):
+    with Album(photo.parent, "judge") as album:
+        album.note_judged(photo, photo.stat(), SAID)
+    with Album(photo.parent, "judge") as album:
+        assert album.recall(photo, photo.stat()).judgement == SAID
+        os.utime(photo)
+        assert album.recall(photo, photo.stat()) is None
+    with Album(photo.parent, "another") as album:
+        assert album.recall(photo, photo.stat()) is None
+
+
+def test_two_albums_of_one_tree_are_refused(photo):
+    with Album(photo.parent, "judge"), pytest.raises(RequestError, match="another loupe"):
+        Album(photo.parent, "judge")
+
+
+def test_a_read_only_album_writes_nothing(photo):
+    with Album(photo.parent, "judge", read_only=True) as album:
+        assert album.recall(photo, photo.stat()) is None
+    assert list(photo.parent.iterdir()) == [photo]
+
+
+def test_an_undo_that_finds_damage_says_so(photo):
+    with Album(photo.parent, "judge") as album:
+        album.replace(photo, photo.stat(), BEFORE, AFTER)
+        log = album.log.path
+    log.write_text(log.read_text().replace('"before": "', '"before": "0'))
+    with Album(photo.parent, "") as album:
+        assert [undone.action for undone in album.undo(log)] == ["failed"]
+    assert photo.read_bytes() == AFTER
+
+
+def test_extended_attributes_and_times_are_taken_over(photo):
+    os.utime(photo, ns=(10**18, 10**18 + 1))
+    try:
+        os.setxattr(photo, "user.stars", b"5")
+    except OSError:
+        pytest.skip("the file system knows no extended attributes")
+    with Album(photo.parent, "judge") as album:
+        album.replace(photo, photo.stat(), BEFORE, AFTER)
+    assert os.getxattr(photo, "user.stars") == b"5"
+    assert photo.stat().st_mtime_ns == 10**18 + 1

@@ -1,0 +1,135 @@
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+OK, FAILED, USAGE = 0, 1, 2
+READERS = {
+    ".csv": lambda path: list(csv.DictReader(path.read_text().splitlines())),
+    ".parquet": lambda path: pq.read_table(path).to_pylist(),
+}
+
+
+@pytest.fixture(params=[".csv", ".jsonl", ".parquet"])
+def suffix(request) -> str:
+    return request.param
+
+
+def files_in(path) -> list[str]:
+    """The file of each row or line, in order."""
+    if path.suffix == ".jsonl":
+        return [json.loads(line)["file"] for line in path.read_text().splitlines()]
+    return [row["file"] for row in READERS[path.suffix](path)]
+
+
+def test_a_tree_is_asked_about_in_order(loupe, tree):
+    (tree / "notes.txt").write_text("no photo")
+    result = loupe("predict", tree, "--json")
+    assert result.exit_code == OK
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["file"] for line in lines] == sorted(map(str, tree.glob("*/*.*")))
+    assert [line["results"]["orientation"]["label"] for line in lines[:3]] == ["down"] * 3
+    assert "orientation" in loupe("predict", tree).stdout
+
+
+def test_the_answers_are_the_server_s(loupe, tree, client):
+    lines = [json.loads(line) for line in loupe("predict", tree, "--json").stdout.splitlines()]
+    for line in lines:
+        photo = Path(line["file"]).read_bytes()
+        results = client.post("/v1/predict?models=orientation,selfie", content=photo).json()["results"]
+        assert {name: [answer] for name, answer in line["results"].items()} == {
+            name: result["predictions"] for name, result in results.items()
+        }
+        assert line["versions"] == {name: result["version"] for name, result in results.items()}
+
+
+def test_a_file_of_scores_has_every_answer(loupe, tree, tmp_path, suffix):
+    (tree / "broken.jpg").write_bytes(b"no image")
+    output = tmp_path / f"scores{suffix}"
+    result = loupe("predict", tree, "--output", output, "--model", "orientation")
+    assert result.exit_code == FAILED
+    assert "13 files asked about now, 0 before; 1 failed." in result.stderr
+    told = {line["file"]: line for line in map(json.loads, loupe("predict", tree, "--json").stdout.splitlines())}
+    assert files_in(output) == list(told)
+    if suffix == ".jsonl":
+        return
+    for row in READERS[suffix](output):
+        if row["error"]:
+            assert (row["file"], row["error"]) == (str(tree / "broken.jpg"), told[row["file"]]["error"])
+            continue
+        expected = told[row["file"]]["results"]["orientation"]
+        assert (row["model"], row["version"], row["label"]) == ("orientation", "1", expected["label"])
+        assert float(row["probability"]) == expected["probability"]
+        assert str(row["certain"]) == str(expected["certain"])
+        assert json.loads(row["probabilities"]) == expected["probabilities"]
+        assert json.loads(row["attributes"]) == expected["attributes"]
+
+
+def test_it_goes_on_where_the_output_ends(loupe, tree, tmp_path, suffix):
+    output = tmp_path / f"scores{suffix}"
+    for side in ("up", "left"):
+        loupe("predict", tree / side, "--output", output, "--model", "orientation")
+    result = loupe("predict", tree, "--output", output, "--model", "orientation")
+    assert "6 files asked about now, 6 before; 0 failed." in result.stderr
+    assert sorted(files_in(output)) == sorted(map(str, tree.glob("*/*.*")))
+    before = output.read_bytes()
+    assert "0 files asked about now, 12 before" in loupe("predict", tree, "--output", output).stderr
+    assert files_in(output) == files_in(output)
+    assert suffix == ".parquet" or output.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_half_a_line_at_the_end_is_asked_about_again(loupe, tree, tmp_path, suffix):
+    output = tmp_path / f"scores{suffix}"
+    loupe("predict", tree, "--output", output, "--model", "orientation")
+    whole = output.read_bytes()
+    output.write_bytes(whole[:-30])
+    assert (
+        "1 files asked about now, 11 before"
+        in loupe("predict", tree, "--output", output, "--model", "orientation").stderr
+    )
+    assert output.read_bytes() == whole
+
+
+def test_rows_gather_beside_a_parquet_file_until_the_end(loupe, tree, tmp_path):
+    """A process that was killed has left some, and perhaps some that are in the file already."""
+    output, gathered = tmp_path / "scores.parquet", tmp_path / ".scores.parquet.part"
+    loupe("predict", tree / "up", "--output", output, "--model", "orientation")
+    rows = pq.read_table(output).to_pylist()
+    gathered.write_text("".join(json.dumps(row) + "\n" for row in [rows[0], {**rows[1], "file": "elsewhere.jpg"}]))
+    loupe("predict", tree / "up", tree / "left", "--output", output, "--model", "orientation")
+    assert sorted(files_in(output)) == sorted(
+        [*map(str, (tree / "up").iterdir()), *map(str, (tree / "left").iterdir()), "elsewhere.jpg"]
+    )
+    assert not gathered.exists()
+
+
+def test_wrong_use_is_told(loupe, tree, tmp_path, suffix):
+    for arguments in (["--output", "scores.xlsx"], ["--output", f"scores{suffix}", "--json"]):
+        assert loupe("predict", tree, *arguments).exit_code == USAGE
+    other = tmp_path / f"other{suffix}"
+    other.write_text("something,else\n1,2\n")
+    result = loupe("predict", tree, "--output", other)
+    assert (result.exit_code, result.stderr.count("\n")) == (FAILED, 1)
+    assert other.read_text() == "something,else\n1,2\n"
+    result = loupe("predict", tree, "--output", tmp_path / "missing" / f"scores{suffix}")
+    assert (result.exit_code, result.stderr.count("\n")) == (FAILED, 1)
+
+
+def test_parquet_names_its_extra(loupe, tree, monkeypatch):
+    monkeypatch.setattr("serving.commands.score_file.find_spec", lambda _: None)
+    result = loupe("predict", tree, "--output", "scores.parquet")
+    assert result.exit_code == FAILED
+    assert "pip install 'loupe[parquet]'" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_names_of_any_bytes_are_kept(loupe, tree, tmp_path, zoo):
+    strange = tree / 'caf\udce9, "quoted"\n.png'
+    strange.write_bytes(zoo.png("left"))
+    for output in (tmp_path / "scores.csv", tmp_path / "scores.jsonl"):
+        loupe("predict", tree, "--output", output, "--model", "orientation")
+        assert "0 files asked about now, 13 before" in loupe("predict", tree, "--output", output).stderr
