@@ -23,6 +23,7 @@ export class Connection extends EventTarget {
   #askForKey;
   #back = null;
   #key = null;
+  #declined = false; // hundreds of photos need not ask for what was refused once
   #wake = () => {};
 
   /** @param askForKey resolves once there is a key to try, and rejects if the person will not give one. */
@@ -46,6 +47,11 @@ export class Connection extends EventTarget {
     }
   }
 
+  /** The person wants something anew, and may be asked for a key anew. */
+  begin() {
+    this.#declined = false;
+  }
+
   /** Looks now whether the server is back, and not only at the next interval. */
   tryNow() {
     this.#wake();
@@ -55,7 +61,7 @@ export class Connection extends EventTarget {
     if (error instanceof Unreachable) return this.#unanswered(attempt);
     if (!(error instanceof Refused)) throw error;
     if (GONE.has(error.status)) return (this.#back ??= this.#untilBack());
-    if (error.status === 401) return (this.#key ??= this.#askForKey().finally(() => (this.#key = null)));
+    if (error.status === 401 && !this.#declined) return (this.#key ??= this.#untilKey());
     if (error.status !== 429) throw error;
     this.#become("busy");
     const pauseS = Math.min(error.retryAfterS * 1.5 ** (attempt - 1), LONGEST_PAUSE_S);
@@ -67,6 +73,17 @@ export class Connection extends EventTarget {
     if (attempt < 2) return;
     const sentence = "the upload was cut off: the photo is too large for this server, or has changed on disk";
     throw new Refused(0, sentence);
+  }
+
+  async #untilKey() {
+    try {
+      await this.#askForKey();
+    } catch (error) {
+      this.#declined = true;
+      throw error;
+    } finally {
+      this.#key = null;
+    }
   }
 
   async #untilBack() {

@@ -85,6 +85,7 @@ function tell(answer, instead, failed = false) {
 const sentence = (text) => text.replace(/^./, (first) => first.toUpperCase()).replace(/[^.!?]$/, "$&.");
 
 function take(files) {
+  connection.begin();
   const [first] = photos.add(files);
   if (first) show(first);
 }
@@ -92,6 +93,7 @@ function take(files) {
 async function live() {
   if (!liveAllowed()) return byId("capture").click();
   trouble.clear();
+  connection.begin();
   show(null);
   if (!(await camera.start())) return;
   stage.camera();
@@ -152,7 +154,10 @@ byId("previous").addEventListener("click", () => gallery.step(-1));
 byId("next").addEventListener("click", () => gallery.step(1));
 byId("remove").addEventListener("click", () => photos.remove(gallery.selected));
 byId("clear").addEventListener("click", () => [...photos.list].reverse().forEach((photo) => photos.remove(photo)));
-byId("again").addEventListener("click", () => photos.retry());
+byId("again").addEventListener("click", () => {
+  connection.begin();
+  photos.retry();
+});
 connection.addEventListener("change", () => gallery.selected?.state === "waiting" && !camera.on && render(gallery.selected));
 photos.addEventListener("changed", ({ detail }) => changed(detail));
 gallery.addEventListener("select", ({ detail }) => show(detail));

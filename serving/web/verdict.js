@@ -17,6 +17,7 @@ const GUESSES = {
   90: "Its top may be on the left",
 };
 const MENDED_BY = {
+  0: "There is nothing to do.",
   270: "A quarter turn counter-clockwise makes it upright.",
   180: "Half a turn makes it upright.",
   90: "A quarter turn clockwise makes it upright.",

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Callable
-from io import BytesIO
+from pathlib import Path
 from urllib.request import Request, urlopen
+from zipfile import ZipFile
 
 import pytest
 from PIL import Image
@@ -105,25 +106,55 @@ def test_model_version_provider_and_latency_are_told(page, photo: Photo):
     expect(page.locator("#version")).to_contain_text("CPUExecutionProvider")
 
 
-PASTE_OR_DROP = """([kind, photos]) => {
-  const transfer = new DataTransfer();
-  for (const {name, type, bytes} of photos) transfer.items.add(new File([Uint8Array.from(bytes)], name, {type}));
-  const event = kind === "paste"
-    ? new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true})
-    : new DragEvent("drop", {dataTransfer: transfer, bubbles: true, cancelable: true});
-  document.body.dispatchEvent(event);
-  return event.defaultPrevented;
-}"""
-
-
-@pytest.mark.parametrize("kind", ["paste", "drop"])
-def test_photos_are_pasted_and_dropped(page, photo: Photo, kind):
+def test_photos_are_pasted_as_files(page, photo: Photo):
+    """As a file manager's Copy leaves them."""
     given = [photo("left"), photo("down")]
-    files = [{"name": one["name"], "type": one["mimeType"], "bytes": list(one["buffer"])} for one in given]
-    prevented = page.evaluate(PASTE_OR_DROP, [kind, files])
-    assert prevented is (kind == "drop"), "the browser itself would open what is dropped"
+    page.evaluate(
+        """(photos) => {
+          const clipboardData = new DataTransfer();
+          for (const [name, bytes] of photos) clipboardData.items.add(new File([Uint8Array.from(bytes)], name));
+          document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        [[one["name"], list(one["buffer"])] for one in given],
+    )
     expect(page.locator(".headline")).to_have_text(HEADLINES["left"])
     expect(page.locator(".tile")).to_have_count(2)
+
+
+def drop(page: Page, *paths: Path) -> None:
+    """Lets go of files above the page, as the system would."""
+    devtools = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": step, "x": 640, "y": 700, "data": data})
+        if step == "dragOver":
+            expect(page.locator("body.dropping")).to_be_visible()
+    expect(page.locator("body.dropping")).to_have_count(0)
+
+
+def test_photos_are_dropped_anywhere(page, photo: Photo, tmp_path):
+    for side in ("left", "down"):
+        (tmp_path / f"{side}.jpg").write_bytes(photo(side)["buffer"])
+    drop(page, tmp_path / "left.jpg", tmp_path / "down.jpg")
+    expect(page.locator(".headline")).to_have_text(HEADLINES["left"])
+    expect(page.locator(".caption")).to_have_text(["left.jpg", "down.jpg"])
+
+
+def test_folders_are_dropped_with_all_photos_in_them(page, photo: Photo, tmp_path):
+    scans = tmp_path / "scans"
+    for place in ("1998/a.jpg", "1999/summer/b.JPG", "Thumbs.db"):
+        (scans / place).parent.mkdir(parents=True, exist_ok=True)
+        (scans / place).write_bytes(photo("left")["buffer"])
+    drop(page, scans)
+    captions = page.locator(".caption")
+    expect(captions).to_have_count(2)
+    assert {caption.get_attribute("title") for caption in captions.all()} == {
+        "scans/1998/a.jpg",
+        "scans/1999/summer/b.JPG",
+    }
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download 2 as zip, 2 turned upright").click()
+    assert sorted(ZipFile(download.value.path()).namelist()) == ["scans/1998/a.jpg", "scans/1999/summer/b.JPG"]
 
 
 def test_a_picture_is_pasted_from_the_clipboard(visits, page_url):
@@ -241,5 +272,15 @@ def test_a_format_that_the_browser_cannot_show_is_answered(page, zoo):
     expect(page.locator(".unseen")).to_be_visible()
 
 
-def _size(data: bytes) -> tuple[int, int]:
-    return Image.open(BytesIO(data)).size
+def test_a_version_that_is_loaded_meanwhile_is_told(visits, house, zoo, tmp_path, photo: Photo):
+    root = zoo.publish(tmp_path, zoo.orientation(), zoo.selfie())
+    changing = house(models=root, port=0, admin_token="secret")
+    page = visits.open(changing.url)
+    choose(page, photo("up"))
+    expect(page.locator(".facts tr").first).to_have_text("orientationversion 1CPU")
+    zoo.publish(root, zoo.orientation(version=2, description="The newer one."))
+    load = Request(f"{changing.url}/v2/repository/models/orientation/load", b"{}", {"Authorization": "Bearer secret"})
+    urlopen(load).close()
+    choose(page, photo("left"))
+    expect(page.locator(".facts tr").first).to_have_text("orientationversion 2CPU")
+    expect(page.locator("article").first).to_contain_text("The newer one.")

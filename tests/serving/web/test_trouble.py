@@ -100,9 +100,15 @@ def test_without_a_key_each_photo_says_why_it_failed(visits, guarded, photo):
     page = visits.open(guarded.url)
     page.get_by_role("button", name="Not now").click()
     expect(page.get_by_role("alert")).to_contain_text("The server asks for an API key.")
-    page.set_input_files("#chooser", photo("right"))
+    page.set_input_files("#chooser", [photo("right", f"{index}.jpg") for index in range(9)])
     page.get_by_role("button", name="Not now").click()
-    expect(page.locator("#verdict.failed")).to_have_text("The server asks for an API key.")
+    expect(page.locator(".tile[data-verdict=failed]")).to_have_count(9)
+    expect(page.locator("#verdict.failed")).to_contain_text("API key")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.get_by_role("button", name="Try failed again").click()
+    page.get_by_role("textbox", name="API key").fill("the-key")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.locator(".tile[data-verdict=turn]")).to_have_count(9)
 
 
 def test_the_policy_holds_in_the_browser(visits):
