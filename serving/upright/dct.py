@@ -39,6 +39,10 @@ _FLIPS = {
     8: _Flips(True, False, True),
 }
 
+# Each scan of a progressive file goes over all coefficients, and cameras write about ten. As the library holds the
+# interpreter, a file of thousands would stop all other requests; Pillow, which then gets it, stops none.
+_MOST_SCANS = 64
+_SCAN = b"\xff\xda"
 # A picture of 50 megapixels takes 900 MB here, and the library holds the interpreter anyway.
 _one_at_a_time = threading.Lock()
 
@@ -52,6 +56,8 @@ def turn_coefficients(data: bytes, orientation: int) -> bytes | None:
     Raises:
         RuntimeError: the file is broken, or of a kind that libjpeg-turbo does not read.
     """
+    if data.count(_SCAN) > _MOST_SCANS:
+        raise RuntimeError("it has too many scans")
     flips = _FLIPS[orientation]
     with _one_at_a_time, _in_memory(data) as path:
         source = jpegio.read(path)

@@ -186,3 +186,12 @@ def test_generations_of_turns_lose_nothing(files, picture):
         turns.append(PhotoFile.open(turns[-1]).with_pixels(90).data)
     assert np.array_equal(files.stored(turns[8]), files.stored(data))
     assert all(files.stored(one).shape != files.stored(other).shape for one, other in pairwise(turns))
+
+
+def test_a_file_of_many_scans_is_left_to_pillow(files, picture):
+    """Each scan would hold the interpreter for as long as it takes to go over the picture."""
+    data = jpeg(files, picture, progressive=True)
+    last = data.rindex(b"\xff\xda")
+    many = data[:-2] + data[last:-2] * 64 + data[-2:]
+    with pytest.raises(RuntimeError, match="scans"):
+        turn_coefficients(many, 6)
