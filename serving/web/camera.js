@@ -110,7 +110,9 @@ export class Camera extends EventTarget {
   /** Resolves with the next frame: the same one is not asked about twice. */
   #next() {
     return new Promise((resolve) =>
-      this.#video.requestVideoFrameCallback ? this.#video.requestVideoFrameCallback(resolve) : requestAnimationFrame(resolve),
+      this.#video.requestVideoFrameCallback
+        ? this.#video.requestVideoFrameCallback(resolve)
+        : requestAnimationFrame(resolve),
     );
   }
 

@@ -20,14 +20,17 @@ export function card(model) {
       h("span", { class: "pill plain" }, shortProvider(model.provider)),
     ),
     model.description && h("p", { class: "description" }, model.description),
-    metrics ? [figures(metrics), h("div", { class: "charts" }, charts(model, metrics))] : h("p", { class: "note" }, "Nothing was measured on this file."),
+    metrics
+      ? [figures(metrics), h("div", { class: "charts" }, charts(model, metrics))]
+      : h("p", { class: "note" }, "Nothing was measured on this file."),
     more(model),
   );
 }
 
 function figures(metrics) {
   const [from, to] = metrics.accuracy_interval ?? [];
-  const sure = metrics.certain_accuracy == null ? "none is sure enough" : `${percent(metrics.certain_accuracy)} of them right`;
+  const sure =
+    metrics.certain_accuracy == null ? "none is sure enough" : `${percent(metrics.certain_accuracy)} of them right`;
   const all = [
     ["Accuracy", percent(metrics.accuracy), from != null && `95 %: ${percent(from)} to ${percent(to)}`],
     ["Certain answers", percent(metrics.certain_share), sure],
@@ -37,13 +40,20 @@ function figures(metrics) {
   return h(
     "dl",
     { class: "figures" },
-    all.filter(Boolean).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("strong", {}, value), note && h("small", {}, note)))),
+    all
+      .filter(Boolean)
+      .map(([name, value, note]) =>
+        h("div", {}, h("dt", {}, name), h("dd", {}, h("strong", {}, value), note && h("small", {}, note))),
+      ),
   );
 }
 
 function charts({ labels }, metrics) {
   return [
-    confusion(labels.map(({ name }) => name), metrics.confusion_matrix),
+    confusion(
+      labels.map(({ name }) => name),
+      metrics.confusion_matrix,
+    ),
     reliability(metrics.reliability ?? []),
     riskCoverage(metrics.risk_coverage ?? []),
   ];
@@ -53,13 +63,18 @@ function more(model) {
   const { labels, metrics, preprocessing, sources, training } = model;
   const facts = [
     ["Labels", labels.map(({ name }) => words(name)).join(", ")],
-    ["Sees", `${preprocessing.width} × ${preprocessing.height} pixels, ${preprocessing.channels === 1 ? "grey" : "colour"}`],
+    [
+      "Sees",
+      `${preprocessing.width} × ${preprocessing.height} pixels, ${preprocessing.channels === 1 ? "grey" : "colour"}`,
+    ],
     ["Precision", model.precision],
     ["Licence", model.licence],
     ["Made", model.created.slice(0, 10)],
     ...Object.entries(training).map(([name, value]) => [title(name), value]),
   ];
-  const rows = facts.filter(([, value]) => value).map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value)));
+  const rows = facts
+    .filter(([, value]) => value)
+    .map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value)));
   return h(
     "details",
     {},
@@ -72,7 +87,14 @@ function more(model) {
 
 function byLabel({ labels }) {
   const rows = Object.entries(labels).map(([name, { precision, recall, support }]) =>
-    h("tr", {}, h("th", { scope: "row" }, words(name)), h("td", {}, percent(precision)), h("td", {}, percent(recall)), h("td", {}, number(support))),
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, words(name)),
+      h("td", {}, percent(precision)),
+      h("td", {}, percent(recall)),
+      h("td", {}, number(support)),
+    ),
   );
   return table("By label", ["label", "precision", "recall", "images"], rows);
 }
@@ -85,6 +107,10 @@ function learntFrom(sources) {
 }
 
 function table(caption, heads, rows) {
-  const head = h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name)));
+  const head = h(
+    "tr",
+    {},
+    heads.map((name) => h("th", { scope: "col" }, name)),
+  );
   return h("table", { class: "more" }, h("caption", {}, caption), h("thead", {}, head), h("tbody", {}, rows));
 }

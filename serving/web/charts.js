@@ -50,7 +50,9 @@ function matrixTable(labels, matrix) {
   const rows = matrix.map((row, index) => {
     const total = row.reduce((sum, number) => sum + number, 0) || 1;
     const cells = row.map((number, column) =>
-      style(h("td", { class: column === index ? "right" : "wrong" }, number.toLocaleString("en")), { "--share": number / total }),
+      style(h("td", { class: column === index ? "right" : "wrong" }, number.toLocaleString("en")), {
+        "--share": number / total,
+      }),
     );
     return h("tr", {}, h("th", { scope: "row" }, words(labels[index])), cells);
   });
@@ -60,7 +62,12 @@ function matrixTable(labels, matrix) {
     h("thead", {}, h("tr", {}, h("td", {}, h("span", { class: "visually-hidden" }, "truth, answer")), head)),
     h("tbody", {}, rows),
   );
-  return figure("Confusion", h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Confusion matrix" }, table), "answered →", "truth ↓");
+  return figure(
+    "Confusion",
+    h("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": "Confusion matrix" }, table),
+    "answered →",
+    "truth ↓",
+  );
 }
 
 function mistakes(labels, matrix) {
@@ -68,7 +75,9 @@ function mistakes(labels, matrix) {
     row.map((number, answer) => ({ number, truth, answer })).filter(({ number, answer }) => number && answer !== truth),
   );
   const listed = pairs.sort((one, other) => other.number - one.number).slice(0, LISTED_CONFUSIONS);
-  const items = listed.map(({ number, truth, answer }) => h("li", {}, `${words(labels[truth])} taken for ${words(labels[answer])}: ${number}`));
+  const items = listed.map(({ number, truth, answer }) =>
+    h("li", {}, `${words(labels[truth])} taken for ${words(labels[answer])}: ${number}`),
+  );
   return figure("Mistaken most", h("ol", {}, items.length ? items : h("li", {}, "nothing")));
 }
 
@@ -88,7 +97,13 @@ function plot(label, across, up, ...marks) {
     s("text", { x: x(share), y: y(0) + 17, "text-anchor": "middle" }, told(across, share)),
     s("text", { x: x(0) - 6, y: y(share) + 4, "text-anchor": "end" }, told(up, share)),
   ]);
-  return s("svg", { viewBox: `0 0 ${width} ${height}`, class: "plot", role: "img", "aria-label": label }, grid, figures, ...marks);
+  return s(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, class: "plot", role: "img", "aria-label": label },
+    grid,
+    figures,
+    ...marks,
+  );
 }
 
 const told = ([from, to], share) => `${+(100 * (from + share * (to - from))).toFixed(1)}`;

@@ -162,7 +162,13 @@ export class Gallery extends EventTarget {
     const chips = counts.map(([name, number]) =>
       h(
         "button",
-        { type: "button", class: "chip", "aria-pressed": String(name === this.#filter), "data-filter": name, onclick: () => this.#only(name) },
+        {
+          type: "button",
+          class: "chip",
+          "aria-pressed": String(name === this.#filter),
+          "data-filter": name,
+          onclick: () => this.#only(name),
+        },
         `${name === ALL ? "All" : name} `,
         h("span", { class: "number" }, number),
       ),
@@ -189,9 +195,17 @@ export class Gallery extends EventTarget {
     const tiles = this.#visible();
     const at = tiles.indexOf(document.activeElement);
     const columns = getComputedStyle(this.#list).gridTemplateColumns.split(" ").length;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, Home: -at, End: tiles.length - 1 - at };
+    const steps = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns,
+      ArrowDown: columns,
+      Home: -at,
+      End: tiles.length - 1 - at,
+    };
     if (event.key in steps) this.#walk(tiles[at + steps[event.key]], event);
-    else if (event.key === "Delete" && at >= 0) this.dispatchEvent(new CustomEvent("remove", { detail: tiles[at].photo }));
+    else if (event.key === "Delete" && at >= 0)
+      this.dispatchEvent(new CustomEvent("remove", { detail: tiles[at].photo }));
   }
 
   #walk(tile, event) {

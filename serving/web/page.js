@@ -46,7 +46,8 @@ async function learn() {
   gallery.models = models;
   byId("service").textContent = `runs on ${shortProvider(provider)}`;
   byId("service").title = `ONNX Runtime ${onnxruntime}, ${provider}`;
-  byId("version").textContent = `Loupe ${service.version} (${service.git_revision.slice(0, 7)}), ONNX Runtime ${onnxruntime} on ${provider}`;
+  byId("version").textContent =
+    `Loupe ${service.version} (${service.git_revision.slice(0, 7)}), ONNX Runtime ${onnxruntime} on ${provider}`;
   byId("cards").replaceChildren(...models.map(card));
   byId("stage").classList.toggle("no-compass", !orientationOf(models));
 }
@@ -158,7 +159,10 @@ byId("again").addEventListener("click", () => {
   connection.begin();
   photos.retry();
 });
-connection.addEventListener("change", () => gallery.selected?.state === "waiting" && !camera.on && render(gallery.selected));
+connection.addEventListener(
+  "change",
+  () => gallery.selected?.state === "waiting" && !camera.on && render(gallery.selected),
+);
 photos.addEventListener("changed", ({ detail }) => changed(detail));
 gallery.addEventListener("select", ({ detail }) => show(detail));
 gallery.addEventListener("remove", ({ detail }) => photos.remove(detail));

@@ -11,7 +11,9 @@ function inTurn(atOnce) {
   const next = async () => {
     if (running >= atOnce || !waiting.length) return;
     running++;
-    await waiting.shift()().catch((error) => reportError(error));
+    await waiting
+      .shift()()
+      .catch((error) => reportError(error));
     running--;
     next();
   };

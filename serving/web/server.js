@@ -22,7 +22,11 @@ export const key = {
 };
 
 /** Whether anybody answers there. */
-export const alive = () => call("health/live", { signal: AbortSignal.timeout(5000) }).then(() => true, () => false);
+export const alive = () =>
+  call("health/live", { signal: AbortSignal.timeout(5000) }).then(
+    () => true,
+    () => false,
+  );
 
 /** What is loaded: the facts that each model's file holds, under the names and providers of GET /v1/models. */
 export async function models() {

@@ -72,7 +72,13 @@ function gauge(model, prediction) {
     "svg",
     { viewBox: "0 0 120 70", class: "dial", "aria-hidden": "true" },
     s("path", { class: "track", d: "M12 62 A48 48 0 0 1 108 62", pathLength: 100 }),
-    share > 0.004 && s("path", { class: "fill", d: "M12 62 A48 48 0 0 1 108 62", pathLength: 100, "stroke-dasharray": `${share * 100} 200` }),
+    share > 0.004 &&
+      s("path", {
+        class: "fill",
+        d: "M12 62 A48 48 0 0 1 108 62",
+        pathLength: 100,
+        "stroke-dasharray": `${share * 100} 200`,
+      }),
     s("line", { class: "tick", x1: 3, x2: 21, y1: 62, y2: 62, transform: `rotate(${from * 180} 60 62)` }),
     s("text", { x: 60, y: 60, "text-anchor": "middle" }, percent(share, 0)),
   );
@@ -91,24 +97,34 @@ function gauge(model, prediction) {
 
 function bars(model, prediction) {
   const likeliest = Object.entries(prediction.probabilities).sort(([, one], [, other]) => other - one);
-  const rows = likeliest.slice(0, MOST_BARS).map(([label, share]) =>
-    h(
-      "li",
-      { class: label === prediction.label ? "chosen" : null },
-      h("span", {}, words(label)),
-      h("span", { class: "bar", "aria-hidden": "true" }, style(h("i"), { "--share": share })),
-      h("span", { class: "figure" }, percent(share)),
-    ),
-  );
+  const rows = likeliest
+    .slice(0, MOST_BARS)
+    .map(([label, share]) =>
+      h(
+        "li",
+        { class: label === prediction.label ? "chosen" : null },
+        h("span", {}, words(label)),
+        h("span", { class: "bar", "aria-hidden": "true" }, style(h("i"), { "--share": share })),
+        h("span", { class: "figure" }, percent(share)),
+      ),
+    );
   const head = h("p", { class: "label" }, title(model.name), " ", certainty(prediction.certain));
   return h("section", { class: "answer" }, head, h("ol", { class: "bars" }, rows));
 }
 
 function facts(models, { results, ms, steps }) {
-  const rows = models.filter(({ name }) => results[name]).map(({ name, provider }) => {
-    const { version } = results[name];
-    return h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, `version ${version}`), h("td", {}, shortProvider(provider)));
-  });
+  const rows = models
+    .filter(({ name }) => results[name])
+    .map(({ name, provider }) => {
+      const { version } = results[name];
+      return h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, name),
+        h("td", {}, `version ${version}`),
+        h("td", {}, shortProvider(provider)),
+      );
+    });
   const taken = Object.entries(steps).map(([step, stepMs]) => `${step} ${stepMs.toFixed(1)}`);
   const inside = taken.length ? `; in the server: ${taken.join(", ")} ms` : "";
   return h(

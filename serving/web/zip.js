@@ -41,7 +41,11 @@ export class Zip {
   }
 
   #free(path) {
-    const wanted = path.split("/").filter((part) => !["", ".", ".."].includes(part)).join("/") || "photo";
+    const wanted =
+      path
+        .split("/")
+        .filter((part) => !["", ".", ".."].includes(part))
+        .join("/") || "photo";
     const [, stem, kind] = /^(.*?)(\.[^./]*)?$/s.exec(wanted);
     let name = wanted;
     for (let number = 2; this.#names.has(name.toLowerCase()); number++) name = `${stem} (${number})${kind ?? ""}`;
@@ -51,8 +55,16 @@ export class Zip {
 }
 
 /** What an entry's own head and the directory have in common: from "version needed" to the name's length. */
-const common = ({ name, size, crc, time }) =>
-  [[2, 20], [2, UTF8], [2, 0], [4, time], [4, crc], [4, size], [4, size], [2, name.length]];
+const common = ({ name, size, crc, time }) => [
+  [2, 20],
+  [2, UTF8],
+  [2, 0],
+  [4, time],
+  [4, crc],
+  [4, size],
+  [4, size],
+  [2, name.length],
+];
 
 /** Little-endian numbers of 2 or 4 bytes. */
 function fields(...numbers) {
@@ -69,7 +81,7 @@ function fields(...numbers) {
 async function crc32(blob) {
   let crc = -1;
   const reader = blob.stream().getReader();
-  for (let piece; !(piece = await reader.read()).done; ) {
+  for (let piece; !(piece = await reader.read()).done;) {
     for (const byte of piece.value) crc = TABLE[(crc ^ byte) & 0xff] ^ (crc >>> 8);
   }
   return ~crc >>> 0;
