@@ -10,8 +10,10 @@ import typer
 from models.errors import LoupeError
 from serving.settings import Device
 
-FAILED, USAGE = 1, 2
-"""Exit statuses: a file failed or nothing could begin; the command was used wrongly."""
+FAILED = 1
+"""Exit status: a file failed, or nothing could begin."""
+
+_INTERRUPTED = 130  # as shells have it for SIGINT
 
 ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the models (LOUPE_MODELS).")]
 DeviceOption = Annotated[Device | None, typer.Option("--device", help="Where the models run (LOUPE_DEVICE).")]
@@ -19,12 +21,15 @@ DeviceOption = Annotated[Device | None, typer.Option("--device", help="Where the
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """An expected error is one sentence on stderr, not a traceback."""
+    """An expected error is one sentence on stderr, not a traceback; so is Ctrl-C."""
     try:
         yield
     except LoupeError as error:
         typer.echo(f"loupe: {error}", err=True)
         raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        typer.echo("loupe: stopped", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 def reason(error: LoupeError | OSError) -> str:

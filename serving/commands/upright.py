@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from models.errors import RequestError
+from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.undo_log import UndoLog
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence
@@ -72,7 +73,11 @@ def upright(
             _undo(undo, report)
         else:
             settings = Settings.load(models=models, device=device)
-            asyncio.run(_turn(settings, paths or [], report, Turning(method, min_probability, apply)))
+            try:
+                asyncio.run(_turn(settings, paths or [], report, Turning(method, min_probability, apply)))
+            except KeyboardInterrupt:
+                report.end()
+                raise
     if report.counts["failed"]:
         raise typer.Exit(FAILED)
 
@@ -92,12 +97,14 @@ async def _turn(settings: Settings, paths: list[Path], report: Report, turning: 
     try:
         with ExitStack() as stack:
             judge = turning.judge(service.classifier(MODEL).metadata)
-            albums = {
+            albums: dict[Path, Album] = {
                 tree: stack.enter_context(Album(tree, judge, read_only=not turning.apply))
                 for tree in sorted({tree_of(path) for path in paths if path.exists()})
             }
+            for album in albums.values():
+                stack.callback(_tell_log, album.log)
             bar = stack.enter_context(progress_bar())
-            task = bar.add_task("looking", total=sum(1 for _ in photos(paths, TURNED)))
+            task = bar.add_task("turning" if turning.apply else "looking", total=sum(1 for _ in photos(paths, TURNED)))
             turner = Turner(turning, straightener, settings, albums)
             async for outcome in in_order(photos(paths, TURNED), turner.turn, settings):
                 report.add(outcome)
@@ -106,18 +113,19 @@ async def _turn(settings: Settings, paths: list[Path], report: Report, turning: 
         straightener.close()
         service.close()
     report.end()
-    _tell_what_next(service, report, turning, [album.log for album in albums.values() if album.log.begun])
+    _tell_what_next(report, turning, service.classifier(MODEL).metadata)
 
 
-def _tell_what_next(service: PredictionService, report: Report, turning: Turning, logs: list[UndoLog]) -> None:
+def _tell_log(log: UndoLog) -> None:
+    if log.begun:
+        undo = f"loupe upright --undo {shlex.quote(str(log.path))}"
+        Console(stderr=True, highlight=False).print(f"To put them back: {undo}", soft_wrap=True, markup=False)
+
+
+def _tell_what_next(report: Report, turning: Turning, metadata: ModelMetadata) -> None:
     console = Console(stderr=True, highlight=False)
     if report.counts["would_turn"]:
         console.print("Nothing was changed. --apply turns them, and writes a log to undo it.", soft_wrap=True)
-    for log in logs:
-        console.print(
-            f"To put them back: loupe upright --undo {shlex.quote(str(log.path))}", soft_wrap=True, markup=False
-        )
-    metadata = service.classifier(MODEL).metadata
     if turning.min_probability is None and all(label.certain_from is None for label in metadata.labels):
         console.print(
             f"The model {MODEL} {metadata.version} has no threshold at which it is certain, so nothing is turned; "

@@ -1,7 +1,10 @@
 import csv
 import json
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -262,3 +265,23 @@ def test_pixels_keep_the_original_file_until_it_is_put_back(loupe, tree):
     loupe("upright", "--undo", *logs(tree))
     assert photo.read_bytes() == data
     assert photo.stat().st_ino == number
+
+
+def test_ctrl_c_tells_what_was_done_and_the_next_run_goes_on(loupe, models, tmp_path, zoo):
+    tree = tmp_path / "album"
+    tree.mkdir()
+    for number in range(400):
+        (tree / f"{number}.png").write_bytes(zoo.png("left", (64, 48)))
+    command = [sys.executable, "-m", "serving.cli", "upright", str(tree), "--apply", "--models", str(models)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while sum(log.stat().st_size for log in logs(tree)) < 10_000:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        told, hint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert " turned." in told
+    assert "Traceback" not in hint
+    assert f"loupe upright --undo {logs(tree)[0]}" in hint
+    assert hint.endswith("loupe: stopped\n")
+    assert "400 photos: " in loupe("upright", tree, "--apply").stdout
+    assert all(sky_is_up(path.read_bytes()) for path in tree.glob("*.png"))
