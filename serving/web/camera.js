@@ -23,6 +23,7 @@ export class Camera extends EventTarget {
   #away = false;
   #rest = new AbortController();
   #devices = [];
+  #device = null; // the one that was changed to
 
   /** @param ask blob, signal → answer. */
   constructor(ask) {
@@ -41,11 +42,12 @@ export class Camera extends EventTarget {
   }
 
   /** Starts looking; false if there is nothing to look with. */
-  async start(device) {
-    const wanted = device ? { deviceId: { exact: device } } : { facingMode: { ideal: "environment" } };
+  async start() {
+    const wanted = this.#device ? { deviceId: { exact: this.#device } } : { facingMode: { ideal: "environment" } };
     try {
       this.#stream = await navigator.mediaDevices.getUserMedia({ video: { ...wanted, width: { ideal: 1920 } } });
     } catch (error) {
+      this.#tell("stopped");
       this.#tell("trouble", REASONS[error.name] ?? "The camera could not be started.");
       return false;
     }
@@ -69,7 +71,8 @@ export class Camera extends EventTarget {
     const current = this.#stream.getVideoTracks()[0].getSettings().deviceId;
     const at = this.#devices.findIndex(({ deviceId }) => deviceId === current);
     this.#release();
-    await this.start(this.#devices[(at + 1) % this.#devices.length].deviceId);
+    this.#device = this.#devices[(at + 1) % this.#devices.length].deviceId;
+    await this.start();
   }
 
   /** The present frame in full, as a photo. */

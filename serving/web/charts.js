@@ -3,7 +3,7 @@
 import { count, h, percent, s, style, words } from "./dom.js";
 
 const SIDE = 200;
-const MARGIN = { left: 34, bottom: 34, top: 8, right: 10 };
+const MARGIN = { left: 34, bottom: 24, top: 8, right: 10 };
 const LARGEST_MATRIX = 12;
 const LISTED_CONFUSIONS = 8;
 

@@ -87,6 +87,7 @@ const sentence = (text) => text.replace(/^./, (first) => first.toUpperCase()).re
 
 function take(files) {
   connection.begin();
+  trouble.clear();
   const [first] = photos.add(files);
   if (first) show(first);
 }

@@ -21,8 +21,9 @@ export class Trouble {
     this.#action.textContent = action ?? "";
   }
 
+  /** Forgets what the camera or a key had to say; what is wrong with the server stays. */
   clear() {
-    this.say("");
+    this.#follow();
   }
 
   #follow() {
@@ -30,6 +31,6 @@ export class Trouble {
     document.body.dataset.connection = state;
     if (state === "gone") this.say("The server does not answer. Your photos wait here until it is back.", "Try now");
     else if (state === "busy") this.say("The server is busy. Your photos have their turn in a moment.");
-    else this.clear();
+    else this.say("");
   }
 }

@@ -1,6 +1,7 @@
 /** Zip: photos side by side in one archive, stored as they are; they are compressed already. APPNOTE 6.3.10, no zip64. */
 
 const LARGEST = 0xffffffff;
+const MOST = 0xffff;
 const UTF8 = 0x0800;
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -18,11 +19,11 @@ export class Zip {
   /** Adds one file; a name that is taken gets a number. */
   async add(path, blob, modifiedMs = Date.now()) {
     const name = new TextEncoder().encode(this.#free(path));
-    if (this.#size + blob.size + name.length > LARGEST) {
-      throw new RangeError("one zip holds at most 4 GB; filter the photos and download them in parts");
+    if (this.#size + blob.size + name.length > LARGEST || this.#directory.length === MOST) {
+      throw new RangeError("one zip holds at most 4 GB and 65,535 photos; filter them and download them in parts");
     }
     const entry = { name, size: blob.size, crc: await crc32(blob), time: dosTime(modifiedMs), offset: this.#size };
-    const head = fields([4, 0x04034b50], ...common(entry), ...[[2, 0]]);
+    const head = fields([4, 0x04034b50], ...common(entry), [2, 0]);
     this.#parts.push(head, name, blob);
     this.#directory.push(entry);
     this.#size += head.length + name.length + blob.size;

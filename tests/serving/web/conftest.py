@@ -123,7 +123,9 @@ class Visits:
         """Opens the page in a fresh profile."""
         address = urlsplit(url or self.url)
         origin = f"{address.scheme}://{address.netloc}"
-        context = self.browser.new_context(accept_downloads=True, **options)
+        context = self.browser.new_context(
+            **({"reduced_motion": "reduce"} | options)
+        )  # motion costs time and tells nothing
         self.contexts.append(context)
         context.set_default_timeout(10_000)
         context.on("request", lambda request: self._is_ours(request.url, origin))
