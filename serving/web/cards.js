@@ -4,6 +4,8 @@ import { confusion, reliability, riskCoverage } from "./charts.js";
 import { h, percent, title, words } from "./dom.js";
 import { shortProvider } from "./models.js";
 
+const MOST_LABELS = 30;
+
 const number = (value) => value.toLocaleString("en");
 
 /** The card of one model, from the facts in its file. */
@@ -62,7 +64,7 @@ function charts({ labels }, metrics) {
 function more(model) {
   const { labels, metrics, preprocessing, sources, training } = model;
   const facts = [
-    ["Labels", labels.map(({ name }) => words(name)).join(", ")],
+    ["Labels", listed(labels.map(({ name }) => words(name)))],
     [
       "Sees",
       `${preprocessing.width} × ${preprocessing.height} pixels, ${preprocessing.channels === 1 ? "grey" : "colour"}`,
@@ -83,6 +85,11 @@ function more(model) {
     metrics && byLabel(metrics),
     sources.length > 0 && learntFrom(sources),
   );
+}
+
+function listed(names) {
+  const left = names.length - MOST_LABELS;
+  return names.slice(0, MOST_LABELS).join(", ") + (left > 0 ? ` and ${left} more` : "");
 }
 
 function byLabel({ labels }) {

@@ -2,6 +2,7 @@
 
 const ROOT = new URL("../", import.meta.url); // this file is web/server.js below it
 const KEY = "loupe-api-key";
+const MOST_LABELS = 5; // of a model that has hundreds, nobody reads more
 
 /** The server understood, and said no in one sentence. */
 export class Refused extends Error {
@@ -45,7 +46,7 @@ export const version = () => json(call("version"));
 /** Asks models about one photo; `ms` is how long that took, `steps` what the server says of it. */
 export async function predict(names, photo, signal) {
   const started = performance.now();
-  const asked = new URLSearchParams({ models: names.join(",") });
+  const asked = new URLSearchParams({ models: names.join(","), top_k: MOST_LABELS });
   const response = await call(`v1/predict?${asked}`, post(photo, signal));
   const { results } = await response.json();
   const ms = performance.now() - started;

@@ -3,7 +3,6 @@
 import { h, percent, s, style, title, words } from "./dom.js";
 import { kindOf, shortProvider, verdictOf } from "./models.js";
 
-const MOST_BARS = 5;
 const HEADLINES = {
   0: "It is upright",
   270: "Its top is on the right",
@@ -97,17 +96,15 @@ function gauge(model, prediction) {
 
 function bars(model, prediction) {
   const likeliest = Object.entries(prediction.probabilities).sort(([, one], [, other]) => other - one);
-  const rows = likeliest
-    .slice(0, MOST_BARS)
-    .map(([label, share]) =>
-      h(
-        "li",
-        { class: label === prediction.label ? "chosen" : null },
-        h("span", {}, words(label)),
-        h("span", { class: "bar", "aria-hidden": "true" }, style(h("i"), { "--share": share })),
-        h("span", { class: "figure" }, percent(share)),
-      ),
-    );
+  const rows = likeliest.map(([label, share]) =>
+    h(
+      "li",
+      { class: label === prediction.label ? "chosen" : null },
+      h("span", {}, words(label)),
+      h("span", { class: "bar", "aria-hidden": "true" }, style(h("i"), { "--share": share })),
+      h("span", { class: "figure" }, percent(share)),
+    ),
+  );
   const head = h("p", { class: "label" }, title(model.name), " ", certainty(prediction.certain));
   return h("section", { class: "answer" }, head, h("ol", { class: "bars" }, rows));
 }

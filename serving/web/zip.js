@@ -44,7 +44,7 @@ export class Zip {
   #free(path) {
     const wanted =
       path
-        .split("/")
+        .split(/[\\/]/)
         .filter((part) => !["", ".", ".."].includes(part))
         .join("/") || "photo";
     const [, stem, kind] = /^(.*?)(\.[^./]*)?$/s.exec(wanted);

@@ -97,7 +97,7 @@ class Zoo:
 
     @classmethod
     def of_shape(
-        cls, name: str, *, height: int, width: int, channels: int, labels: Sequence[str] = ("a", "b")
+        cls, name: str, *, height: int, width: int, channels: int, labels: Sequence[str] = ("a", "b"), **facts
     ) -> bytes:
         """A model that takes pictures of this shape."""
         values = height * width * channels
@@ -108,6 +108,7 @@ class Zoo:
             version=1,
             labels=[Label(name=label) for label in labels],
             preprocessing=Preprocessing(height=height, width=width, channels=channels),
+            **facts,
         )
 
     @staticmethod

@@ -68,7 +68,12 @@ def test_what_cannot_be_turned_is_in_the_zip_as_it_was(page, photo, zoo):
 
 def test_folders_keep_their_shape(page, photo):
     """A dropped folder brings paths; none may lead out of the archive."""
-    files = [["scans/1998/a.jpg", "right"], ["scans/1999/a.jpg", "up"], ["../../etc/passwd.jpg", "up"]]
+    files = [
+        ["scans/1998/a.jpg", "right"],
+        ["scans/1999/a.jpg", "up"],
+        ["../../etc/passwd.jpg", "up"],
+        ["..\\..\\x.jpg", ""],
+    ]
     with page.expect_download() as download:
         page.evaluate(
             """async (files) => {
@@ -81,7 +86,7 @@ def test_folders_keep_their_shape(page, photo):
             files,
         )
     with ZipFile(download.value.path()) as archive:
-        assert archive.namelist() == ["scans/1998/a.jpg", "scans/1999/a.jpg", "etc/passwd.jpg"]
+        assert archive.namelist() == ["scans/1998/a.jpg", "scans/1999/a.jpg", "etc/passwd.jpg", "x.jpg"]
         assert archive.read("scans/1998/a.jpg") == b"right"
         assert archive.infolist()[0].date_time[:3] == (2001, 2, 3)
 

@@ -257,6 +257,29 @@ def test_a_server_without_a_compass_is_served_as_well(visits, house, zoo, tmp_pa
     expect(page.locator("#gallery")).to_be_visible()
 
 
+def test_a_model_of_many_labels_shows_the_likeliest_and_what_it_mistakes_most(
+    visits, house, zoo, tmp_path, photo: Photo
+):
+    names = [f"breed_{index}" for index in range(40)]
+    confusion = [[9 if row == column else 0 for column in range(40)] for row in range(40)]
+    confusion[3][7] = 5
+    metrics = {
+        "data_sha256": "0" * 64,
+        "images": 365,
+        "accuracy": 360 / 365,
+        "labels": {name: {"precision": 0.9, "recall": 0.9, "support": 9} for name in names},
+        "confusion_matrix": confusion,
+        "certain_share": 0.0,
+    }
+    breeds = zoo.of_shape("breeds", height=8, width=8, channels=3, labels=names, metrics=metrics)
+    page = visits.open(house(models=zoo.publish(tmp_path, breeds), port=0).url)
+    choose(page, photo("up"))
+    expect(page.locator(".bars li")).to_have_count(5)
+    expect(page.locator("article figure")).to_have_text("Mistaken mostbreed 3 taken for breed 7: 5")
+    page.locator("summary").click()
+    expect(page.locator("details")).to_contain_text("breed 29 and 10 more")
+
+
 def test_a_name_is_text_and_never_markup(page, photo: Photo):
     name = "<img src=x onerror=alert(1)>.jpg"
     choose(page, photo("up", name), photo("left"))
