@@ -221,7 +221,7 @@ def test_without_retries_a_full_service_is_an_error(serve, pictures):
 
 def test_no_more_requests_than_allowed_are_on_their_way(serve, pictures):
     url = serve()
-    photos = [pictures("up", (1000, 1000))] * 12
+    photos = [pictures("up", (2000, 2000))] * 12
     seen, stop = [], threading.Event()
 
     def watch() -> None:
@@ -238,8 +238,8 @@ def test_no_more_requests_than_allowed_are_on_their_way(serve, pictures):
 
 
 def test_a_service_that_is_starting_is_waited_for(ask, serve, pictures, free_port):
-    url, answers = f"http://127.0.0.1:{free_port}", []
-    thread = threading.Thread(target=lambda: answers.append(ask(url, "predict", pictures("left"))))
+    url, answers, patient = f"http://127.0.0.1:{free_port}", [], {"retries": 40}
+    thread = threading.Thread(target=lambda: answers.append(ask(url, "predict", pictures("left"), client=patient)))
     thread.start()
     time.sleep(0.3)
     assert answers == []
