@@ -10,7 +10,7 @@ from models.errors import LoupeError, RequestError
 from serving.album.difference import restored
 from serving.album.memory import Judgement, Known, Memory
 from serving.album.replacing import commit, prepare, sweep, sync_folder
-from serving.album.undo_log import NAME, Entry, UndoLog, entries
+from serving.album.undo_log import NAME, Entry, UndoLog, entries, forget_originals
 
 
 class ChangedMeanwhileError(LoupeError):
@@ -90,6 +90,7 @@ class Album:
         """
         for entry in entries(log):
             yield self._undone(entry)
+        forget_originals(log)
 
     def _undone(self, entry: Entry) -> "Undone":
         photo = self._tree / entry.file

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -103,7 +104,7 @@ class UndoLog:
 
     def _keep(self, photo: Path) -> str:
         """As a second name of the file where the file system knows such, which takes neither time nor room."""
-        folder = self._tree / f".{self.path.stem}"
+        folder = _originals(self.path)
         folder.mkdir(exist_ok=True)
         self._originals += 1
         kept = folder / f"{self._originals:06}{photo.suffix}"
@@ -134,6 +135,17 @@ def entries(log: Path) -> Iterator[Entry]:
                 yield Entry.from_json(_parsed(line))
             except (KeyError, TypeError, ValueError):
                 raise RequestError(f"line {number} of {log} is broken") from None
+
+
+def forget_originals(log: Path) -> None:
+    """Removes the folder of originals once none is left in it."""
+    with suppress(OSError):
+        _originals(log).rmdir()
+
+
+def _originals(log: Path) -> Path:
+    """Hidden, so that they are not taken for photos of the tree."""
+    return log.with_name(f".{log.stem}")
 
 
 def _parsed(line: bytes) -> Any:  # noqa: ANN401 - it is JSON

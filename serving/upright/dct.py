@@ -15,7 +15,7 @@ import jpegio  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.upright.blank import Component, Frame, blank_jpeg
+from serving.upright.blank import Frame, blank_jpeg
 
 _BLOCK = 8
 
@@ -43,7 +43,7 @@ _FLIPS = {
 # interpreter, a file of thousands would stop all other requests; Pillow, which then gets it, stops none.
 _MOST_SCANS = 64
 _SCAN = b"\xff\xda"
-# A picture of 50 megapixels takes 900 MB here, and the library holds the interpreter anyway.
+# A picture of 50 megapixels takes 750 MB here, and the library holds the interpreter anyway.
 _one_at_a_time = threading.Lock()
 
 
@@ -54,49 +54,35 @@ def turn_coefficients(data: bytes, orientation: int) -> bytes | None:
         A JPEG file without any metadata; None where the turn would not be perfect.
 
     Raises:
-        RuntimeError: the file is broken, or of a kind that libjpeg-turbo does not read.
+        RuntimeError: the file is of a kind that jpegio does not read, or broken.
+        ValueError, struct.error: its header is broken.
     """
     if data.count(_SCAN) > _MOST_SCANS:
         raise RuntimeError("it has too many scans")
-    flips = _FLIPS[orientation]
-    with _one_at_a_time, _in_memory(data) as path:
-        source = jpegio.read(path)
-        frame = _turned_frame(source, flips)
-        if not _is_perfect(frame, flips):
-            return None
-        return _written(source, frame, flips)
+    flips, frame = _FLIPS[orientation], Frame.of(data)
+    frame = frame.transposed() if flips.transpose else frame
+    if not _is_perfect(frame, flips):
+        return None
+    with _one_at_a_time:
+        return _coded(_turned_copy(data, frame, flips))
 
 
-def _written(source: Any, frame: Frame, flips: _Flips) -> bytes:  # noqa: ANN401 - jpegio has no types
-    with _in_memory(blank_jpeg(frame)) as path:
-        blank = jpegio.read(path)
-        for empty, table in zip(blank.quant_tables, source.quant_tables, strict=True):
-            empty[:] = table.T if flips.transpose else table
-        for empty, coefficients in zip(blank.coef_arrays, source.coef_arrays, strict=True):
-            empty[:] = _turned(coefficients, flips)
-        blank.progressive_mode = source.progressive_mode
-        blank.optimize_coding = 1
-        blank.write(path)
+def _turned_copy(data: bytes, frame: Frame, flips: _Flips) -> Any:  # noqa: ANN401 - jpegio has no types
+    with _in_memory(data) as source_path, _in_memory(blank_jpeg(frame)) as path:
+        source, turned = jpegio.read(source_path), jpegio.read(path)
+    for target, table in zip(turned.quant_tables, source.quant_tables, strict=True):
+        target[:] = table.T if flips.transpose else table
+    for target, coefficients in zip(turned.coef_arrays, source.coef_arrays, strict=True):
+        _turn(coefficients.T if flips.transpose else coefficients, target, flips)
+    turned.progressive_mode = source.progressive_mode
+    return turned
+
+
+def _coded(picture: Any) -> bytes:  # noqa: ANN401 - as above
+    picture.optimize_coding = 1
+    with _in_memory(b"") as path:
+        picture.write(path)
         return Path(path).read_bytes()
-
-
-def _turned_frame(source: Any, flips: _Flips) -> Frame:  # noqa: ANN401 - as above
-    components = [
-        Component(one.component_id, one.h_samp_factor, one.v_samp_factor, one.quant_tbl_no) for one in source.comp_info
-    ]
-    tables, width, height = _tables(source), source.image_width, source.image_height
-    if not flips.transpose:
-        return Frame(width, height, components, tables)
-    return Frame(height, width, [one.transposed() for one in components], tables)
-
-
-def _tables(source: Any) -> list[int]:  # noqa: ANN401 - as above
-    """The numbers of the quantisation tables, which jpegio does not tell: from 0 on, unless they are all in use."""
-    used = sorted({one.quant_tbl_no for one in source.comp_info})
-    numbers = used if len(used) == len(source.quant_tables) else list(range(len(source.quant_tables)))
-    if not set(used) <= set(numbers):
-        raise RuntimeError("its quantisation tables cannot be told apart")
-    return numbers
 
 
 def _is_perfect(frame: Frame, flips: _Flips) -> bool:
@@ -105,16 +91,16 @@ def _is_perfect(frame: Frame, flips: _Flips) -> bool:
     return (whole_across or not flips.mirror) and (whole_down or not flips.upside_down)
 
 
-def _turned(coefficients: NDArray[np.int32], flips: _Flips) -> NDArray[np.int32]:
-    """Of one component: ``int32[8 * rows, 8 * columns]``, block beside block."""
-    turned = coefficients.T if flips.transpose else coefficients
-    blocks = turned.reshape(turned.shape[0] // _BLOCK, _BLOCK, turned.shape[1] // _BLOCK, _BLOCK)
+def _turn(source: NDArray[np.int32], target: NDArray[np.int32], flips: _Flips) -> None:
+    """One component's coefficients, ``int32[8 * rows, 8 * columns]``: block beside block, and many, so in place."""
+    rows, columns = target.shape[0] // _BLOCK, target.shape[1] // _BLOCK
+    old, new = (array.reshape(rows, _BLOCK, columns, _BLOCK) for array in (source, target))
+    new[:] = old[:: -1 if flips.upside_down else 1, :, :: -1 if flips.mirror else 1]
     odd = np.where(np.arange(_BLOCK) % 2, -1, 1).astype(np.int32)
     if flips.mirror:
-        blocks = blocks[:, :, ::-1] * odd
+        new *= odd
     if flips.upside_down:
-        blocks = blocks[::-1] * odd[:, None, None]
-    return blocks.reshape(turned.shape)
+        new *= odd[:, None, None]
 
 
 @contextmanager

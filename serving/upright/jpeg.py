@@ -5,27 +5,17 @@ Formats: ITU-T T.81, annex B; Exif 2.32, section 4.7; XMP, part 3.
 
 import re
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from serving.upright.edit import Edit
 from serving.upright.exif import NEW
+from serving.upright.segments import SOI, Segment, header
 
 MEDIA_TYPE = "image/jpeg"
-_SOI, _EOI, _SOS = b"\xff\xd8", 0xD9, 0xDA
+_EOI = 0xD9
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _EXIF, _XMP, _ADOBE, _SEVERAL = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Adobe", b"MPF\0"
 _LONGEST = 0xFFFF - 2
 _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes and restarts belong to the scan
-
-
-class Segment(NamedTuple):
-    """A marker and what belongs to it, from ``start`` to ``end`` in the file."""
-
-    marker: int
-    start: int
-    end: int
-    payload: bytes
 
 
 def with_orientation(data: bytes, edit: Edit) -> bytes:
@@ -34,12 +24,12 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
     Raises:
         ValueError, struct.error: the metadata is broken, or has no room.
     """
-    if not any(map(_is_exif, _header(data))):
+    if not any(map(_is_exif, header(data))):
         data = _with_empty_exif(data)
-    header = list(_header(data))
-    exif = next(filter(_is_exif, header))
+    segments = list(header(data))
+    exif = next(filter(_is_exif, segments))
     parts, position = list[bytes](), 0
-    for one in header:
+    for one in segments:
         if one is exif or _is_xmp(one):
             parts += [data[position : one.start], _segment(one.marker, _edited(one.payload, edit))]
             position = one.end
@@ -55,9 +45,9 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit, *, recoded: bool) -> byte
         edit: for the source's metadata.
         recoded: whether the colours were coded anew, so that ``coded`` knows best how (Adobe's segment).
     """
-    others = [one for one in _header(data) if _is_metadata(one) and not (recoded and _is_adobe(one))]
-    source = b"".join([_SOI, *(data[one.start : one.end] for one in others)])
-    picture = [one for one in _header(coded) if not _is_metadata(one) or (recoded and _is_adobe(one))]
+    others = [one for one in header(data) if _is_metadata(one) and not (recoded and _is_adobe(one))]
+    source = b"".join([SOI, *(data[one.start : one.end] for one in others)])
+    picture = [one for one in header(coded) if not _is_metadata(one) or (recoded and _is_adobe(one))]
     tables = b"".join(coded[one.start : one.end] for one in picture)
     rest = coded[picture[-1].end : _picture_end(coded)]
     return with_orientation(source + tables + rest, edit) + data[_picture_end(data) :]
@@ -65,32 +55,12 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit, *, recoded: bool) -> byte
 
 def holds_several(data: bytes) -> bool:
     """Whether it says that further pictures follow the first: stereo pairs, gain maps, large previews."""
-    return any(one.marker == _APP2 and one.payload.startswith(_SEVERAL) for one in _header(data))
-
-
-def _header(data: bytes) -> Iterator[Segment]:
-    """Yields the segments up to and with the first scan's header."""
-    position = len(_SOI)
-    while True:
-        start = position
-        while data[position : position + 1] == b"\xff":  # one, and any number to fill
-            position += 1
-        if position == start:
-            raise ValueError("a marker is missing")
-        marker = data[position]
-        (size,) = struct.unpack_from(">H", data, position + 1)
-        end = position + 1 + size
-        if size < 2 or end > len(data):
-            raise ValueError("a segment is cut off")
-        yield Segment(marker, start, end, data[position + 3 : end])
-        if marker == _SOS:
-            return
-        position = end
+    return any(one.marker == _APP2 and one.payload.startswith(_SEVERAL) for one in header(data))
 
 
 def _picture_end(data: bytes) -> int:
     """Where what follows the picture begins, such as the film of a motion photo."""
-    position = [one.end for one in _header(data)][-1]
+    position = [one.end for one in header(data)][-1]
     while found := _IN_SCAN.search(data, position):
         if found[1][0] == _EOI:
             return found.end()
@@ -106,7 +76,7 @@ def _edited(payload: bytes, edit: Edit) -> bytes:
 
 def _with_empty_exif(data: bytes) -> bytes:
     """Before all segments but JFIF's, which has to be the first."""
-    at = next(one.start for one in _header(data) if one.marker != _APP0)
+    at = next(one.start for one in header(data) if one.marker != _APP0)
     return data[:at] + _segment(_APP1, _EXIF + NEW) + data[at:]
 
 

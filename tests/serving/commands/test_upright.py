@@ -262,7 +262,10 @@ def test_pixels_keep_the_original_file_until_it_is_put_back(loupe, tree):
     data, number = photo.read_bytes(), photo.stat().st_ino
     loupe("upright", tree, "--apply", "--method", "pixels")
     assert photo.read_bytes() != data
+    [kept] = tree.glob(".loupe-undo-*/*.jpeg")
+    assert kept.stat().st_ino == number
     loupe("upright", "--undo", *logs(tree))
+    assert not kept.parent.exists()
     assert photo.read_bytes() == data
     assert photo.stat().st_ino == number
 

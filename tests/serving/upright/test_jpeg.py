@@ -195,3 +195,19 @@ def test_a_file_of_many_scans_is_left_to_pillow(files, picture):
     many = data[:-2] + data[last:-2] * 64 + data[-2:]
     with pytest.raises(RuntimeError, match="scans"):
         turn_coefficients(many, 6)
+
+
+def test_tables_that_are_not_used_do_no_harm(files, picture):
+    data = jpeg(files, picture)
+    table = b"\xff\xdb\x00\x43\x03" + bytes(range(1, 65))
+    at = data.index(b"\xff\xdb")
+    turned = turn_coefficients(data[:at] + table + data[at:], 6)
+    assert Image.open(BytesIO(turned)).quantization == Image.open(BytesIO(turn_coefficients(data, 6))).quantization
+    assert np.array_equal(files.stored(turned), files.stored(turn_coefficients(data, 6)))
+
+
+def test_a_jpeg_of_no_coefficients_is_left_to_pillow(files, picture):
+    data = jpeg(files, picture)
+    lossless = data.replace(b"\xff\xc0", b"\xff\xc3")
+    with pytest.raises(RuntimeError, match="no frame"):
+        turn_coefficients(lossless, 6)
