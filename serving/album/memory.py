@@ -16,9 +16,10 @@ State = Literal["judged", "turned", "left"]
 _COMMIT_EVERY_S = 1.0  # what a crash forgets is judged anew
 
 _ENDED, _BEGUN = 0, 1  # in the file's user_version: whether a process began here and did not come to its end
+# Names are bytes, as systems have them: not each is text.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS photos (
-    file TEXT PRIMARY KEY, state TEXT NOT NULL, size INTEGER, mtime_ns INTEGER, judge TEXT,
+    file BLOB PRIMARY KEY, state TEXT NOT NULL, size INTEGER, mtime_ns INTEGER, judge TEXT,
     label TEXT, probability REAL, certain INTEGER, clockwise INTEGER
 ) WITHOUT ROWID
 """
@@ -96,7 +97,7 @@ class Memory:
     def recall(self, file: str, facts: os.stat_result) -> Known | None:
         """What is known of a photo as it is now; None if it is to be judged."""
         query = "SELECT state, size, mtime_ns, judge, label, probability, certain, clockwise FROM photos WHERE file = ?"
-        row = self._connection.execute(query, (file,)).fetchone()
+        row = self._connection.execute(query, (os.fsencode(file),)).fetchone()
         if row is None:
             return None
         state, size, mtime_ns, judge, *said = row
@@ -114,7 +115,7 @@ class Memory:
 
     def note(self, file: str, state: State, facts: os.stat_result, said: Judgement) -> None:
         """Remembers a photo as it is now."""
-        row = (file, state, facts.st_size, facts.st_mtime_ns, self._judge, *said)
+        row = (os.fsencode(file), state, facts.st_size, facts.st_mtime_ns, self._judge, *said)
         self._connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
         if monotonic() - self._committed > _COMMIT_EVERY_S:
             self.commit()
@@ -122,7 +123,9 @@ class Memory:
     def leave(self, file: str) -> None:
         """From now on the photo is a person's."""
         if not self._read_only:
-            self._connection.execute("INSERT OR REPLACE INTO photos (file, state) VALUES (?, 'left')", (file,))
+            self._connection.execute(
+                "INSERT OR REPLACE INTO photos (file, state) VALUES (?, 'left')", (os.fsencode(file),)
+            )
 
     def commit(self) -> None:
         """Waits until the disk has it."""

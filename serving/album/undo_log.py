@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from models.errors import RequestError
 from serving.album.difference import Patch, difference, restored
@@ -65,7 +66,7 @@ class UndoLog:
     def __init__(self, tree: Path) -> None:
         self._tree = tree
         self._lock = threading.Lock()
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
         self._originals = 0
         self.path = _free_name(tree)
 
@@ -91,16 +92,23 @@ class UndoLog:
 
     def _write(self, line: dict[str, object]) -> None:
         if self._file is None:
-            self._file = self.path.open("xb")
+            self._file = self.path.open("xb", buffering=0)
             self._append(_FORMAT)
-            sync_folder(self._tree)
+            sync_folder(self.path.parent)
         self._append(line)
-        os.fsync(self._file.fileno())
 
     def _append(self, line: dict[str, object]) -> None:
+        """All of it, or nothing: half a line would spoil those that follow once the disk has room again."""
         assert self._file is not None  # noqa: S101 - for mypy
-        self._file.write(json.dumps(line).encode() + b"\n")
-        self._file.flush()
+        start, left = self._file.tell(), memoryview(json.dumps(line).encode() + b"\n")
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._file.truncate(start)
+            self._file.seek(start)
+            raise
 
     def _keep(self, photo: Path) -> str:
         """As a second name of the file where the file system knows such, which takes neither time nor room."""

@@ -35,3 +35,8 @@ def one_sentence() -> Iterator[None]:
 def reason(error: LoupeError | OSError) -> str:
     """Why a file failed, without repeating its name."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def shown(name: str | Path) -> str:
+    """A file's name as it can be printed: bytes that are no text become question marks."""
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")

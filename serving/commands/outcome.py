@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from serving.commands.common import shown
+
 Action = Literal["would_turn", "turned", "restored", "upright", "uncertain", "left_alone", "skipped", "failed"]
 Form = Literal["table", "csv", "json"]
 
@@ -78,7 +80,7 @@ class Report:
         """Tells one."""
         self.counts[outcome.action] += 1
         if self._form == "csv":
-            self._csv.writerow(asdict(outcome).values())
+            self._csv.writerow({**asdict(outcome), "file": shown(outcome.file)}.values())
         elif self._form == "json":
             print(json.dumps({**asdict(outcome), "file": str(outcome.file)}))  # noqa: T201 - it is what was asked for
         elif len(self._shown[outcome.action]) < _ROWS:
@@ -107,7 +109,7 @@ class Report:
             table.add_column("reason", overflow="fold")
         for outcome in self._shown[action]:
             told = _said(outcome) if asked else (escape(outcome.reason),) if explained else ()
-            table.add_row(escape(str(outcome.file)), *told)
+            table.add_row(escape(shown(outcome.file)), *told)
         if (more := self.counts[action] - len(self._shown[action])) > 0:
             table.add_row(f"… and {more:,} more; --csv or --json lists all")
         return table

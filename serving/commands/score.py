@@ -9,7 +9,7 @@ from rich.table import Table
 
 from models.errors import LoupeError
 from serving.classifier import Prediction
-from serving.commands.common import reason
+from serving.commands.common import reason, shown
 
 COLUMNS = ("file", "model", "version", "label", "probability", "certain", "probabilities", "attributes", "error")
 _ROWS = 1000
@@ -62,14 +62,15 @@ class ScoreTable:
 
     def add(self, score: Score) -> None:
         """Adds a row for each model."""
+        file = escape(shown(score.file))
         if self._table.row_count >= _ROWS:
             self._more += 1
         elif isinstance(score.answer, Exception):
-            self._table.add_row(escape(score.file), "", f"[red]{escape(reason(score.answer))}[/red]")
+            self._table.add_row(file, "", f"[red]{escape(reason(score.answer))}[/red]")
         else:
             for name, one in score.answer.items():
                 certain = "yes" if one.certain else "no"
-                self._table.add_row(escape(score.file), name, escape(one.label), f"{one.probability:.3f}", certain)
+                self._table.add_row(file, name, escape(one.label), f"{one.probability:.3f}", certain)
 
     def rich(self) -> Table:
         """To be printed."""

@@ -13,7 +13,7 @@ from models.errors import RequestError
 from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.undo_log import UndoLog
-from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence
+from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, shown
 from serving.commands.outcome import Outcome, Report
 from serving.commands.pipeline import in_order, progress_bar
 from serving.commands.turning import Turner, Turning
@@ -118,7 +118,7 @@ async def _turn(settings: Settings, paths: list[Path], report: Report, turning: 
 
 def _tell_log(log: UndoLog) -> None:
     if log.begun:
-        undo = f"loupe upright --undo {shlex.quote(str(log.path))}"
+        undo = f"loupe upright --undo {shlex.quote(shown(log.path))}"
         Console(stderr=True, highlight=False).print(f"To put them back: {undo}", soft_wrap=True, markup=False)
 
 

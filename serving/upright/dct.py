@@ -68,8 +68,10 @@ def turn_coefficients(data: bytes, orientation: int) -> bytes | None:
 
 
 def _turned_copy(data: bytes, frame: Frame, flips: _Flips) -> Any:  # noqa: ANN401 - jpegio has no types
-    with _in_memory(data) as source_path, _in_memory(blank_jpeg(frame)) as path:
-        source, turned = jpegio.read(source_path), jpegio.read(path)
+    with _in_memory(data) as path:
+        source = jpegio.read(path)
+    with _in_memory(blank_jpeg(frame)) as path:
+        turned = jpegio.read(path)
     for target, table in zip(turned.quant_tables, source.quant_tables, strict=True):
         target[:] = table.T if flips.transpose else table
     for target, coefficients in zip(turned.coef_arrays, source.coef_arrays, strict=True):

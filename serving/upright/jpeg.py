@@ -10,7 +10,6 @@ from serving.upright.edit import Edit
 from serving.upright.exif import NEW
 from serving.upright.segments import SOI, Segment, header
 
-MEDIA_TYPE = "image/jpeg"
 _EOI = 0xD9
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
 _EXIF, _XMP, _ADOBE, _SEVERAL = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Adobe", b"MPF\0"

@@ -8,12 +8,14 @@ from typing import NamedTuple, Self
 from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from models.images import exif_orientation, open_header
 from serving.upright import jpeg, png, webp
+from serving.upright.blank import Frame
 from serving.upright.dct import turn_coefficients
 from serving.upright.edit import Edit
 from serving.upright.orientation import UPRIGHT, turned
 from serving.upright.recode import recode_jpeg, recode_png, recode_tiff, recode_webp
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+_LARGEST_THUMBNAIL = 1_000_000  # pixels
 
 
 class Turned(NamedTuple):
@@ -81,7 +83,7 @@ class PhotoFile:
         orientation = turned(self.orientation, clockwise)
         with _editing():
             if orientation == UPRIGHT:
-                return Turned(self._edited(Edit(UPRIGHT)), lossless=True)
+                return Turned(self._edited(Edit(UPRIGHT, clockwise)), lossless=True)
             edit = Edit(UPRIGHT, pixels=orientation, thumbnail=lambda data: _turned_thumbnail(data, orientation))
             match self.kind:
                 case "JPEG":
@@ -121,9 +123,11 @@ def _turned_jpeg(data: bytes, orientation: int) -> Turned:
 
 
 def _turned_thumbnail(data: bytes, orientation: int) -> bytes:
-    """A broken one stays as it is."""
+    """A broken one stays as it is, and so does one that is no thumbnail: nothing else guards its size."""
     with suppress(Exception):
-        return _turned_jpeg(data, orientation).data
+        frame = Frame.of(data)
+        if frame.width * frame.height <= _LARGEST_THUMBNAIL:
+            return _turned_jpeg(data, orientation).data
     return data
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from serving.upright.edit import Edit
 
-MEDIA_TYPE = "image/png"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _OF_SAMPLES = {b"bKGD", b"sBIT", b"hIST"}  # they count in the samples' depth and palette

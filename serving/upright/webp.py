@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from serving.upright.edit import Edit
 
-MEDIA_TYPE = "image/webp"
 _HEADER = 12
 _EXIF_FLAG, _ALPHA_FLAG = 0x08, 0x10
 _PREFIX = b"Exif\0\0"  # some write it as in a JPEG

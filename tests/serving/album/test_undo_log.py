@@ -1,3 +1,5 @@
+import resource
+
 import pytest
 
 from models.errors import RequestError
@@ -68,3 +70,20 @@ def test_two_logs_of_one_second_have_their_own_names(tmp_path):
         log.note(photo, FIRST, SECOND, 1)
         log.close()
     assert len(list(tmp_path.glob("loupe-undo-*.jsonl"))) == 3
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path):
+    photo = tmp_path / "0.jpg"
+    photo.write_bytes(FIRST)
+    log = UndoLog(tmp_path)
+    log.note(photo, FIRST, SECOND, 1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            log.note(photo, FIRST, SECOND, 2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    log.note(photo, FIRST, SECOND, 3)
+    log.close()
+    assert [entry.mtime_ns for entry in entries(log.path)] == [1, 3]

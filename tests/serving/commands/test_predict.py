@@ -133,3 +133,4 @@ def test_names_of_any_bytes_are_kept(loupe, tree, tmp_path, zoo):
     for output in (tmp_path / "scores.csv", tmp_path / "scores.jsonl"):
         loupe("predict", tree, "--output", output, "--model", "orientation")
         assert "0 files asked about now, 13 before" in loupe("predict", tree, "--output", output).stderr
+    assert loupe("predict", tree).exit_code == OK

@@ -288,3 +288,15 @@ def test_ctrl_c_tells_what_was_done_and_the_next_run_goes_on(loupe, models, tmp_
     assert hint.endswith("loupe: stopped\n")
     assert "400 photos: " in loupe("upright", tree, "--apply").stdout
     assert all(sky_is_up(path.read_bytes()) for path in tree.glob("*.png"))
+
+
+def test_names_that_are_no_text_are_names(loupe, tree, zoo):
+    strange = tree / "caf\udce9.png"
+    strange.write_bytes(before := zoo.png("left", (64, 48)))
+    for form in ([], ["--csv"], ["--json"]):
+        assert loupe("upright", tree, *form).exit_code == OK
+    assert outcomes(loupe("upright", tree, "--apply", "--json"))[str(strange)]["action"] == "turned"
+    assert sky_is_up(strange.read_bytes())
+    loupe("upright", "--undo", *logs(tree))
+    assert strange.read_bytes() == before
+    assert "10 left alone" in loupe("upright", tree).stdout

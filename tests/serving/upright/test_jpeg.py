@@ -211,3 +211,23 @@ def test_a_jpeg_of_no_coefficients_is_left_to_pillow(files, picture):
     lossless = data.replace(b"\xff\xc0", b"\xff\xc3")
     with pytest.raises(RuntimeError, match="no frame"):
         turn_coefficients(lossless, 6)
+
+
+def test_a_bomb_in_the_place_of_a_thumbnail_stays_as_it_is(files, picture):
+    """It says that it has four gigapixels."""
+    thumbnail = bytearray(jpeg(files, picture.resize((16, 16))))
+    frame = thumbnail.index(b"\xff\xc0")
+    thumbnail[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    data = jpeg(files, picture, exif=b"Exif\0\0" + files.exif_with_thumbnail(bytes(thumbnail), 6, 6))
+    turned = PhotoFile.open(data).with_pixels(0)
+    assert bytes(thumbnail) in turned.data
+    assert Image.open(BytesIO(turned.data)).size == (48, 80)
+
+
+def test_a_wrong_tag_is_taken_back_and_so_is_the_thumbnail_s(files, picture):
+    data = with_camera_exif(files, picture, 6, 6)
+    turned = PhotoFile.open(data).with_pixels(270)
+    assert turned.lossless
+    exif = Image.open(BytesIO(turned.data)).getexif()
+    assert (exif[274], exif.get_ifd(ExifTags.IFD.IFD1)[274]) == (1, 1)
+    assert np.array_equal(files.stored(turned.data), files.stored(data))
