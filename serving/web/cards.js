@@ -72,7 +72,9 @@ function more(model) {
     ["Precision", model.precision],
     ["Licence", model.licence],
     ["Made", model.created.slice(0, 10)],
-    ...Object.entries(training).map(([name, value]) => [title(name), value]),
+    ...Object.entries(training)
+      .filter(([, value]) => !value.startsWith("{")) // a recipe is for machines
+      .map(([name, value]) => [title(name), value]),
   ];
   const rows = facts
     .filter(([, value]) => value)

@@ -29,7 +29,7 @@ export class Downloads {
     await this.#working(async (signal) => {
       this.#progress("Turning …", undefined);
       const made = await this.#upright(photo, signal);
-      if (!made.turned) return "The server is not sure enough to turn this photo.";
+      if (!made.turned) return "The photo stays as it is: a second look at it turned was not certain.";
       save(made.photo, photo.name);
       return `${photo.name} is saved upright.`;
     });
@@ -38,25 +38,26 @@ export class Downloads {
   async #all() {
     const photos = this.#gallery.shown;
     await this.#working(async (signal) => {
-      const { zip, turned, refused } = await this.#zip(photos, signal);
+      const { zip, turned, doubted, refused } = await this.#zip(photos, signal);
       save(zip.finish(), "upright.zip");
-      const kept = refused ? `; ${refused} could not be turned and are in it as they were` : "";
-      return `${count(photos.length, "photo")} saved in upright.zip, ${turned} of them turned${kept}.`;
+      const said = [`${count(photos.length, "photo")} saved in upright.zip, ${turned} of them turned`];
+      if (doubted) said.push(`${doubted} stayed as given, as a second look at them turned was not certain`);
+      if (refused) said.push(`${refused} of a kind that cannot be turned stayed as given`);
+      return `${said.join("; ")}.`;
     });
   }
 
   /** One photo at a time, so that memory holds one; what the server will not turn goes in as it is. */
   async #zip(photos, signal) {
-    const made = { zip: new Zip(), turned: 0, refused: 0 };
+    const made = { zip: new Zip(), turned: 0, doubted: 0, refused: 0 };
     for (const [index, photo] of photos.entries()) {
       this.#progress(`Photo ${index + 1} of ${photos.length}`, index / photos.length);
       const result = await this.#upright(photo, signal).catch((error) => {
         if (!(error instanceof Refused) || error.status === 401) throw error;
-        made.refused++;
-        return { photo: photo.file, turned: 0 };
+        return { photo: photo.file, refused: true };
       });
       signal.throwIfAborted();
-      made.turned += Boolean(result.turned);
+      for (const what of ["turned", "doubted", "refused"]) made[what] += Boolean(result[what]);
       await made.zip.add(photo.path, result.photo, photo.file.lastModified);
     }
     return made;
@@ -65,8 +66,9 @@ export class Downloads {
   /** Only what is sure to be turned is sent again: other photos come back byte for byte. */
   async #upright(photo, signal) {
     const verdict = this.#verdictOf(photo);
-    if (!verdict?.certain || verdict.turn === 0) return { photo: photo.file, turned: 0 };
-    return this.#connection.patiently(() => upright(photo.file, signal), signal);
+    if (!verdict?.certain || verdict.turn === 0) return { photo: photo.file };
+    const made = await this.#connection.patiently(() => upright(photo.file, signal), signal);
+    return { ...made, doubted: !made.turned };
   }
 
   async #working(work) {

@@ -114,14 +114,14 @@ export class Photos extends EventTarget {
 
 /** A small JPEG, turned as EXIF says; 500 photos take 10 MB in place of gigabytes of decoded pixels. */
 async function thumbnail(file) {
-  const options = { imageOrientation: "from-image", resizeHeight: THUMBNAIL, resizeQuality: "medium" };
+  const options = { resizeHeight: THUMBNAIL, resizeQuality: "medium" };
   const bitmap = await createImageBitmap(file, options);
-  const canvas = h2d(Math.min(bitmap.width, THUMBNAIL * 3), bitmap.height);
+  const canvas = canvasOf(Math.min(bitmap.width, THUMBNAIL * 3), bitmap.height);
   canvas.getContext("2d").drawImage(bitmap, (canvas.width - bitmap.width) / 2, 0); // the middle of a panorama will do
   bitmap.close();
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.8));
 }
 
-function h2d(width, height) {
+function canvasOf(width, height) {
   return Object.assign(document.createElement("canvas"), { width, height });
 }

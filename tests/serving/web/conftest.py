@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Page, expect, sync_playwright
 
 from serving.app import create_app
 from serving.server import Server, listen
@@ -19,6 +19,7 @@ from serving.service import PredictionService
 from serving.settings import Settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE_MS = 20_000
 INSECURE_HOST = "photos.test"
 CARDS_METRICS = {
     "data_sha256": "0" * 64,
@@ -106,6 +107,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory, camera_photo: bytes) -> It
         f"--use-file-for-fake-video-capture={film}",
         f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
     ]
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
 
@@ -127,7 +129,7 @@ class Visits:
             **({"reduced_motion": "reduce"} | options)
         )  # motion costs time and tells nothing
         self.contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("request", lambda request: self._is_ours(request.url, origin))
         page = context.new_page()
         page.on("console", self._read)

@@ -62,8 +62,26 @@ def test_what_cannot_be_turned_is_in_the_zip_as_it_was(page, photo, zoo):
     answered(page, bitmap, photo("left"))
     with page.expect_download() as download:
         page.get_by_role("button", name="Download 2 as zip").click()
-    expect(page.locator("#saved")).to_contain_text("1 of them turned; 1 could not be turned and are in it as they were")
+    expect(page.locator("#saved")).to_contain_text(
+        "1 of them turned; 1 of a kind that cannot be turned stayed as given."
+    )
     assert ZipFile(download.value.path()).read("old.bmp") == bitmap["buffer"]
+
+
+def test_a_second_look_that_disagrees_leaves_a_photo_alone(visits, house, zoo, tmp_path, photo):
+    """The server judges the turned picture too; this model turns the wrong way, which that finds out."""
+    wrong = {"up": 0, "right": 90, "down": 180, "left": 270}
+    labels = [{"name": side, "certain_from": 0.9, "attributes": {"rotate_clockwise": wrong[side]}} for side in wrong]
+    page = visits.open(house(models=zoo.publish(tmp_path, zoo.orientation(labels=labels)), port=0).url)
+    sideways = photo("right")
+    answered(page, photo("down"), sideways)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download 2 as zip, 2 turned upright").click()
+    expect(page.locator("#saved")).to_contain_text("1 of them turned; 1 stayed as given, as a second look")
+    assert ZipFile(download.value.path()).read("right.jpg") == sideways["buffer"]
+    page.get_by_role("button", name="Next photo").click()
+    page.get_by_role("button", name="Download upright").click()
+    expect(page.locator("#saved")).to_contain_text("The photo stays as it is")
 
 
 def test_folders_keep_their_shape(page, photo):
