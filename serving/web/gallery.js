@@ -28,7 +28,7 @@ export class Gallery extends EventTarget {
     super();
     this.#photos = photos;
     photos.addEventListener("added", ({ detail }) => this.#add(detail));
-    photos.addEventListener("changed", ({ detail }) => this.#update(detail));
+    for (const type of ["drawn", "changed"]) photos.addEventListener(type, ({ detail }) => this.#update(detail));
     photos.addEventListener("removed", ({ detail }) => this.#drop(detail));
     this.#list.addEventListener("keydown", (event) => this.#key(event));
     this.#list.addEventListener("click", ({ target }) => this.#look(target.closest(".tile")?.photo));

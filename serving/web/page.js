@@ -23,25 +23,41 @@ const stage = new Stage();
 let models = [];
 let loading = null;
 
-const ask = async (photo, signal) => {
-  await (loading ??= learn());
-  const names = askedOf(models).map(({ name }) => name);
-  const answer = await connection.patiently(() => predict(names, photo, signal), signal);
-  if (isNews(answer.results)) loading = learn();
+async function ask(photo, signal) {
+  await (loading ?? learn());
+  const answer = await askModels(photo, signal).catch(async (error) => {
+    if (error.status !== 404) throw error;
+    await learn(); // a model has been unloaded since
+    return askModels(photo, signal);
+  });
+  if (isNews(answer.results)) learn();
   return answer;
-};
+}
+
+function askModels(photo, signal) {
+  const names = askedOf(models).map(({ name }) => name);
+  return connection.patiently(() => predict(names, photo, signal), signal);
+}
+
 const photos = new Photos(ask);
 const camera = new Camera(ask);
 const gallery = new Gallery(photos);
-const downloads = new Downloads(gallery, (photo) => verdictOf(models, photo.answer?.results), connection);
+new Downloads(gallery, (photo) => verdictOf(models, photo.answer?.results), connection);
 
 /** A server may load other versions while the page is open. */
 const isNews = (results) => models.some(({ name, version }) => results[name] && results[name].version !== version);
 
-async function learn() {
-  const told = Promise.all([loadModels, loadVersion].map((load) => connection.patiently(load)));
-  told.catch(() => (loading = null)); // ask once more when something is wanted
-  const [loaded, { service, onnxruntime, provider }] = await told;
+/** Asks what is loaded; if that fails it is asked once more when something is wanted. */
+function learn() {
+  loading = Promise.all([loadModels, loadVersion].map((load) => connection.patiently(load))).then(introduce);
+  loading.catch((error) => {
+    loading = null;
+    trouble.say(sentence(error.message));
+  });
+  return loading;
+}
+
+function introduce([loaded, { service, onnxruntime, provider }]) {
   models = inOrder(loaded);
   gallery.models = models;
   byId("service").textContent = `runs on ${shortProvider(provider)}`;
@@ -129,7 +145,7 @@ function seen({ answer, perSecond }) {
 }
 
 function changed(photo) {
-  if (photo === gallery.selected && photo.state !== "waiting") render(photo);
+  if (photo === gallery.selected) render(photo);
   if (photos.list.some(({ state }) => state === "waiting")) return;
   const failed = photos.list.filter(({ state }) => state === "failed").length;
   if (photos.list.length === 1) return announce(photo.error ?? spoken(models, photo.answer.results));
@@ -175,5 +191,4 @@ camera.addEventListener("stopped", () => {
   show(gallery.selected ?? photos.list.at(-1) ?? null);
 });
 byId("camera-note").hidden = liveAllowed();
-loading = learn();
-loading.catch((error) => trouble.say(sentence(error.message)));
+learn();

@@ -40,7 +40,7 @@ export class Photo {
   }
 }
 
-/** All of them, in the order in which they came; fires `added`, `changed` and `removed` with the photo as detail. */
+/** All of them, in the order in which they came; fires `added`, `drawn`, `changed` and `removed` with the photo as detail. */
 export class Photos extends EventTarget {
   list = [];
   #ask;
@@ -95,16 +95,16 @@ export class Photos extends EventTarget {
   async #draw(photo) {
     if (photo.removal.signal.aborted) return;
     const blob = await thumbnail(photo.file).catch(() => null); // TIFF, HEIC: the server can read them nevertheless
-    if (blob) this.#change(photo, { thumbnail: URL.createObjectURL(blob) });
+    if (blob) this.#change(photo, { thumbnail: URL.createObjectURL(blob) }, "drawn");
   }
 
-  #change(photo, facts) {
+  #change(photo, facts, type = "changed") {
     if (photo.removal.signal.aborted) {
       if (facts.thumbnail) URL.revokeObjectURL(facts.thumbnail);
       return;
     }
     Object.assign(photo, facts);
-    this.#tell("changed", photo);
+    this.#tell(type, photo);
   }
 
   #tell(type, detail) {

@@ -247,6 +247,18 @@ def test_the_cards_tell_what_was_measured(page):
     expect(card.locator("details")).to_contain_text("Apache-2.0")
 
 
+def test_a_model_that_is_unloaded_meanwhile_is_asked_no_more(visits, house, zoo, tmp_path, photo: Photo):
+    root = zoo.publish(tmp_path, zoo.orientation(), zoo.selfie())
+    changing = house(models=root, port=0, admin_token="secret")
+    page = visits.open(changing.url)
+    expect(page.locator("article")).to_have_count(2)
+    unload = Request(f"{changing.url}/v2/repository/models/selfie/unload", b"{}", {"Authorization": "Bearer secret"})
+    urlopen(unload).close()
+    choose(page, photo("left"))
+    expect(page.locator(".facts tr")).to_have_text(["orientationversion 1CPU"])
+    expect(page.locator("article")).to_have_count(1)
+
+
 def test_a_server_without_a_compass_is_served_as_well(visits, house, zoo, tmp_path, photo: Photo):
     root = zoo.publish(tmp_path, zoo.of_shape("scene", height=8, width=8, channels=3, labels=("a_b", "c", "d")))
     page = visits.open(house(models=root, port=0).url)
