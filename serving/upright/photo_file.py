@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from models.images import exif_orientation, open_header
-from serving.upright import jpeg, png, webp
+from serving.upright import jpeg, png, tiff, webp
 from serving.upright.blank import Frame
 from serving.upright.dct import turn_coefficients
 from serving.upright.edit import Edit
@@ -92,7 +92,8 @@ class PhotoFile:
                     return self._png(orientation, edit)
                 case "WEBP":
                     return self._webp(orientation, edit)
-            return Turned(recode_tiff(self.data, clockwise, edit), lossless=True)
+            coded = recode_tiff(self.data, clockwise)
+            return Turned(tiff.with_pixels(self.data, coded, edit), lossless=True)
 
     def _edited(self, edit: Edit) -> bytes:
         formats = {"JPEG": jpeg.with_orientation, "PNG": png.with_orientation, "WEBP": webp.with_orientation}

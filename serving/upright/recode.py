@@ -5,21 +5,16 @@ from typing import Any
 
 from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from models.images import UPRIGHT
-from serving.upright.edit import Edit
-from serving.upright.orientation import swaps_sides
+from serving.upright.orientation import UPRIGHT as UPRIGHT_TAG
+from serving.upright.orientation import swaps_sides, turned
 
 WEBP_QUALITY = 95
 """Of lossy WebP files that are coded again; libwebp's scale goes to 100."""
 
 _FULL, _HALF_ACROSS, _QUARTER = 0, 1, 2  # Pillow's numbers of 4:4:4, 4:2:2 and 4:2:0
 _BLOCK = 8
-_XMP_TAG, _ORIENTATION_TAG = 700, 274
-# How a TIFF file's pixels lie in it; Pillow writes its own of these.
-_LAYOUT = {254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339}
-_LAYOUT |= {330, 347, 512, 513, 514, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, _ORIENTATION_TAG}
 _TIFF_KEPT = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "group3", "group4"}
 _TIFF_ELSE = "tiff_adobe_deflate"
 
@@ -56,19 +51,16 @@ def recode_webp(data: bytes, orientation: int, *, lossless: bool) -> bytes:
     return _save(_turned(image, orientation), "WEBP", lossless=lossless, quality=quality, exact=lossless)
 
 
-def recode_tiff(data: bytes, clockwise: int, edit: Edit) -> bytes:
-    """With the source's tags and lossless compression; Pillow has applied the source's orientation."""
+def recode_tiff(data: bytes, clockwise: int) -> bytes:
+    """Of the pixels alone, with the source's compression if it is lossless; Pillow has applied its orientation."""
     image = Image.open(BytesIO(data), formats=["TIFF"])
     compression = image.info.get("compression", "raw")
-    tags = ImageFileDirectory_v2()
-    for tag, value in image.tag_v2.items():  # type: ignore[attr-defined]
-        if tag not in _LAYOUT:
-            tags.tagtype[tag] = image.tag_v2.tagtype[tag]  # type: ignore[attr-defined]
-            tags[tag] = edit.xmp(value) if tag == _XMP_TAG and isinstance(value, bytes) else value
-    tags[_ORIENTATION_TAG] = edit.orientation
-    turned = _turned(image, {0: 1, 90: 6, 180: 3, 270: 8}[clockwise])
-    kept = compression if compression in _TIFF_KEPT else _TIFF_ELSE
-    return _save(turned, "TIFF", tiffinfo=tags, compression=kept)
+    picture = _turned(image, turned(UPRIGHT_TAG, clockwise))
+    return _save(
+        picture.convert("I").convert("I;16") if picture.mode == "I;16B" else picture,  # else the file is big-endian
+        "TIFF",
+        compression=compression if compression in _TIFF_KEPT else _TIFF_ELSE,
+    )
 
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:
