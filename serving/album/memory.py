@@ -5,6 +5,7 @@ It remembers which photos were turned too: one that a person has changed since i
 
 import os
 import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 from time import monotonic
 from typing import Literal, NamedTuple, Self
@@ -50,7 +51,7 @@ class Memory:
         Args:
             tree: the folder.
             judge: who judges, and by which bar: what another judge said of photos that stay as they are is forgotten.
-            read_only: writes nothing; where there is no file, nothing is remembered.
+            read_only: notes nothing; where there is no file, nothing is remembered.
 
         Raises:
             RequestError: another process is at work there, or the file is no such memory.
@@ -69,21 +70,31 @@ class Memory:
             raise RequestError(f"{tree / FILE} is damaged ({error}); without it, all photos are judged anew") from None
 
     def _opened(self, file: Path) -> sqlite3.Connection:
-        if self._read_only and not file.exists():
-            connection = sqlite3.connect(":memory:")
-        elif self._read_only:
-            connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
-            connection.execute("SELECT file FROM photos LIMIT 1")
+        with ExitStack() as on_error:
+            connection = on_error.enter_context(closing(self._connect(file)))
+            if self._read_only:
+                connection.execute("SELECT file FROM photos LIMIT 1")
+            else:
+                self._begin(connection)
+            on_error.pop_all()
             return connection
-        else:
-            connection = sqlite3.connect(file, timeout=0)
+
+    def _connect(self, file: Path) -> sqlite3.Connection:
+        if not self._read_only:
+            return sqlite3.connect(file, timeout=0)
+        if file.exists():  # rw: what a killed process has left half written is taken back before it is read
+            return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=0)
+        connection = sqlite3.connect(":memory:")
+        connection.execute(_SCHEMA)
+        return connection
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute(_SCHEMA)
         self.was_interrupted = bool(connection.execute("PRAGMA user_version").fetchone()[0])
         connection.execute(f"PRAGMA user_version = {_BEGUN}")
         connection.commit()
-        return connection
 
     def __enter__(self) -> Self:
         return self

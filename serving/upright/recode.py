@@ -15,6 +15,7 @@ WEBP_QUALITY = 95
 
 _FULL, _HALF_ACROSS, _QUARTER = 0, 1, 2  # Pillow's numbers of 4:4:4, 4:2:2 and 4:2:0
 _BLOCK = 8
+_WHITE, _PNG_DEPTH = 255, 24
 _TIFF_KEPT = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "group3", "group4"}
 _TIFF_ELSE = "tiff_adobe_deflate"
 
@@ -40,7 +41,10 @@ def recode_jpeg(data: bytes, orientation: int) -> bytes:
 def recode_png(data: bytes, orientation: int) -> bytes:
     """Of the pixels alone; not for more than 8 bits a channel in colour, which Pillow would round."""
     image = Image.open(BytesIO(data), formats=["PNG"])
-    options = {"transparency": image.info["transparency"]} if "transparency" in image.info else {}
+    transparent = image.info.get("transparency")
+    if image.mode == "L" and isinstance(transparent, int):
+        transparent *= _WHITE // (2 ** data[_PNG_DEPTH] - 1)  # Pillow widens 2 and 4 bits to 8, but not this
+    options = {} if transparent is None else {"transparency": transparent}
     return _save(_turned(image, orientation), "PNG", **options)
 
 

@@ -79,15 +79,27 @@ def test_a_palette_keeps_its_transparency(files, picture, options):
     assert np.array_equal(colours[1], colours[0][::-1, ::-1])
 
 
+def png(width: int, depth: int, colour: int, row: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """One row of pixels."""
+    header = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    all_chunks = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
+    coded = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in all_chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(coded)
+
+
 def deep_png() -> bytes:
-    """2 x 1 pixels of 16 bits a colour."""
+    """Two pixels of 16 bits a colour."""
+    return png(2, 16, 2, bytes(range(12)))
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header, row = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0), b"\0" + bytes(range(12))
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
+def test_the_transparent_grey_of_few_bits_stays_transparent():
+    """Four pixels of two bits, of which the last is transparent."""
+    data = png(4, 2, 0, bytes([0b00011011]), (b"tRNS", b"\0\3"))
+    after = Image.open(BytesIO(PhotoFile.open(data).with_pixels(180).data)).convert("RGBA")
+    assert np.asarray(after).tolist() == [[[255, 255, 255, 0], [170, 170, 170, 255], [85, 85, 85, 255], [0, 0, 0, 255]]]
 
 
 def test_what_would_lose_is_refused_and_its_tag_is_not(files):
