@@ -65,7 +65,7 @@ function introduce([loaded, { service, onnxruntime, provider }]) {
   byId("version").textContent =
     `Loupe ${service.version} (${service.git_revision.slice(0, 7)}), ONNX Runtime ${onnxruntime} on ${provider}`;
   byId("cards").replaceChildren(...models.map(card));
-  byId("stage").classList.toggle("no-compass", !orientationOf(models));
+  document.body.classList.toggle("no-compass", !orientationOf(models));
 }
 
 function show(photo) {
@@ -75,7 +75,7 @@ function show(photo) {
   byId("intro").hidden = Boolean(photo);
   byId("answer").hidden = !photo;
   byId("name").textContent = photo?.path ?? "";
-  byId("privacy").hidden = Boolean(photo);
+  for (const id of ["privacy", "legend"]) byId(id).hidden = Boolean(photo);
   byId("remove").hidden = !photo;
   render(photo);
 }
@@ -127,7 +127,7 @@ function liveControls(on) {
   for (const id of ["shutter", "stop", "rate"]) byId(id).hidden = !on;
   byId("change-camera").hidden = !on || !camera.several;
   for (const id of ["camera", "choose"]) byId(id).hidden = on;
-  if (on) byId("upright").hidden = byId("remove").hidden = byId("privacy").hidden = true;
+  if (on) byId("upright").hidden = byId("remove").hidden = byId("privacy").hidden = byId("legend").hidden = true;
   refreshed();
 }
 

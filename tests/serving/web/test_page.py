@@ -192,7 +192,8 @@ def test_the_grid_is_filtered(page, photo: Photo, unsure):
     expect(page.locator(".tile")).to_have_count(4)
     page.get_by_role("button", name="Remove all").click()
     expect(page.locator("#gallery")).to_be_hidden()
-    expect(page.locator("#intro")).to_be_visible()
+    for hint in ("#intro", "#legend", "#privacy"):
+        expect(page.locator(hint)).to_be_visible()
 
 
 def test_every_object_url_is_given_back(visits, photo: Photo):
@@ -264,7 +265,8 @@ def test_a_server_without_a_compass_is_served_as_well(visits, house, zoo, tmp_pa
     page = visits.open(house(models=root, port=0).url)
     choose(page, photo("up"), photo("left"))
     expect(page.locator(".bars li")).to_have_count(3)
-    expect(page.locator("#arrows")).to_be_hidden()
+    for part in ("#arrows", "#legend"):
+        expect(page.locator(part)).to_be_hidden()
     expect(page.locator("#view")).to_be_hidden()
     expect(page.locator("#gallery")).to_be_visible()
 
