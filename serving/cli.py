@@ -21,9 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(predict)
-app.command()(upright)
-
 
 @app.command()
 def serve(
@@ -47,6 +44,10 @@ def serve(
         with stoppable():
             server = Server(create_app(settings), listener, settings, on_ready=_announce)
             server.serve_until_stopped()
+
+
+app.command()(predict)
+app.command()(upright)
 
 
 @app.command("models")
