@@ -126,5 +126,10 @@ class Server(uvicorn.Server):
 
 
 def _connection(settings: Settings) -> type[asyncio.Protocol]:
-    bounded = partial(Connection, max_header_bytes=settings.max_header_bytes, idle_timeout_s=settings.idle_timeout_s)
+    bounded = partial(
+        Connection,
+        max_header_bytes=settings.max_header_bytes,
+        idle_timeout_s=settings.idle_timeout_s,
+        body_timeout_s=settings.request_timeout_s,
+    )
     return cast(type[asyncio.Protocol], bounded)  # uvicorn only ever calls it

@@ -1,11 +1,13 @@
 """Tiny real models, a real server, and real photos."""
 
+import socket
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -25,6 +27,7 @@ from serving.settings import Settings
 SIDES = ("up", "right", "down", "left")
 CLOCKWISE = {"up": 0, "right": 270, "down": 180, "left": 90}
 SIZE = 32
+_PATH = "/v1/models/orientation:predict"
 
 
 class Zoo:
@@ -199,6 +202,23 @@ def serve_with(models: Path) -> Iterator[Callable[..., httpx.Client]]:
             return stack.enter_context(httpx.Client(base_url=address, timeout=30))
 
         yield start
+
+
+@pytest.fixture
+def full(serve_with: Callable[..., httpx.Client]) -> Iterator[httpx.Client]:
+    """A server whose places are all taken by somebody who has a long time to wait, and leaves at the end."""
+    client = serve_with(max_queued_images=20, max_request_images=20, threads=1)
+    address = urlsplit(str(client.base_url))
+    slow = Zoo.png(size=(7000, 7000))
+    request = client.build_request("POST", _PATH, files=[("image", (str(number), slow)) for number in range(20)])
+    body = request.read()
+    head = f"POST {_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    with socket.create_connection((address.hostname, address.port)) as inside:
+        inside.sendall(f"{head}Content-Type: {request.headers['Content-Type']}\r\n\r\n".encode() + body)
+        for _ in range(1000):
+            if "loupe_held_images 20" in client.get("/metrics").text:
+                break
+        yield client
 
 
 @pytest.fixture

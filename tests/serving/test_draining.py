@@ -3,13 +3,15 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 READY = "Loupe is ready at "
 COMMAND = [sys.executable, "-m", "serving.cli", "serve", "--port", "0"]
 PATH = "/v1/models/orientation:predict"
+SMALL = {"max_image_bytes": 1000, "max_request_bytes": 1000}
 AS_FIRST = ["unshare", "--pid", "--fork", "--kill-child"]
 
 
@@ -69,6 +72,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def held(url: str) -> float:
     lines = httpx.get(f"{url}/metrics").text.splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("loupe_held_images "))
+
+
+def listens(url: str) -> bool:
+    address = urlsplit(url)
+    with socket.socket() as connection:
+        return connection.connect_ex((address.hostname, address.port)) == 0
 
 
 def test_what_was_begun_is_answered_then_it_ends_well(spawn, models, zoo):
@@ -136,3 +145,40 @@ def test_while_models_load_it_ends_too(spawn, zoo, tmp_path, before):
     output, _ = process.communicate(timeout=60)
     assert READY not in output
     assert process.returncode == 0
+
+
+@contextmanager
+def refused_early(url: str, status: int) -> Iterator[socket.socket]:
+    """A client that has been answered while 20 MB are still to be sent, and has not looked."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 20000000\r\n\r\n".encode())
+        assert connection.recv(1000, socket.MSG_PEEK).startswith(f"HTTP/1.1 {status} ".encode())
+        yield connection
+
+
+@pytest.mark.parametrize("status", [413, 401])
+def test_who_was_refused_and_is_still_sending_hears_of_it(spawn, models, tmp_path, status):
+    """One answer ends the connection, the other had kept it alive."""
+    keys = tmp_path / "keys"
+    keys.write_text("secret")
+    process = spawn(models, **(SMALL if status == 413 else {"api_keys_file": keys}))
+    url = url_of(process)
+    with refused_early(url, status) as connection:
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not listens(url))
+        connection.sendall(bytes(20_000_000))
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert answer.endswith(b"}")
+    assert ended(process) == 0
+
+
+def test_who_was_refused_and_stays_does_not_hold_it_up(spawn, models):
+    process = spawn(models, **SMALL, request_timeout_s=2)
+    url = url_of(process)
+    with refused_early(url, 413):
+        process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert ended(process) == 0
+        assert time.monotonic() - started < 10
