@@ -74,8 +74,8 @@ image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BAS
 lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that still fit: UPGRADE=--upgrade
 	$(compile) pyproject.toml --extra serving --extra grpc --output-file requirements/serving.txt
 	$(compile) pyproject.toml --extra serving-gpu --extra grpc --output-file requirements/serving-gpu.txt
-	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra tracing --extra training --extra search \
-		--extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
+	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra training \
+		--extra search --extra tracking --extra client --extra loadtest --group dev --output-file requirements/dev.txt
 	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
 	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt
 

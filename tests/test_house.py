@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-ROOMS = ("models", "training", "serving", "loadtest")
+ROOMS = ("models", "training", "serving", "loadtest", "loupe")
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
