@@ -1,4 +1,4 @@
-"""When an answer counts as certain.
+"""Makes probabilities mean what they say, and finds from which one on an answer counts as certain.
 
 A label's threshold is the lowest probability from which, with 95 % confidence, at most a stated share of the answers is
 wrong. Two things would make a plain confidence bound promise too much:
@@ -11,16 +11,56 @@ wrong. Two things would make a plain confidence bound promise too much:
   (Westfall and Young's min-p; for the problem see Angelopoulos et al. 2021, "Learn then Test").
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
 from models.metadata import ModelMetadata
-from training.evaluation import Answers, judge
+from models.onnx_file import graph_sha256
+from training.evaluation import Answers, ask, judge
+from training.golden import golden_samples
+from training.manifest import Manifest
+from training.stamp import stamp
+from training.tasks import Task
+from training.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 
 CONFIDENCE = 0.95
 _CANDIDATES = 50  # more would find little better thresholds, at a stricter test for each
 _SIMULATIONS = 2000
+
+
+def calibrated(
+    data: bytes, metadata: ModelMetadata, photos: Manifest, task: Task, pictures: NDArray[np.uint8]
+) -> bytes:
+    """Fits scaling and thresholds to what the file that ships answers: rounding makes a network less sure, or surer.
+
+    Args:
+        data: an ONNX file of any precision.
+        metadata: its facts but for what is found here.
+        photos: the calibration split; where it is empty, the network's answers stay as they are.
+        task: of the model.
+        pictures: ``uint8[M,H,W,C]`` to check the baked scaling on.
+
+    Returns:
+        The file, scaled and stamped, with its golden samples.
+    """
+    fact = "1, as there are no photos to fit it on"
+    if photos.photos:
+        data = with_scaling(data, UNSCALED, pictures)
+        answers = ask(data, metadata.preprocessing, photos, task)
+        scaling = fit_scaling(answers)
+        data = with_scaling(data, scaling, pictures)
+        answers = replace(answers, probabilities=scaled(answers.probabilities, scaling))
+        metadata = with_certainty(metadata, answers, task.allowed_error, together=task.made_by == "turning")
+        fact = f"{scaling}, fitted on {len(photos.photos)} photos"
+    changes = {
+        "graph_sha256": graph_sha256(data),
+        "golden_samples": golden_samples(data, metadata.preprocessing),
+        "training": metadata.training | {"temperature": fact},
+    }
+    return stamp(data, metadata.model_copy(update=changes))
 
 
 def with_certainty(

@@ -2,34 +2,30 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from models.errors import ManifestError, TrainingError
 from models.metadata import Metrics
 from models.repository import CARD_NAME
 from training.assessment import assess
-from training.calibration import with_certainty
+from training.calibration import calibrated
 from training.card import render_card
 from training.dataset import load_photos
 from training.devices import on_devices
-from training.evaluation import ask
 from training.export import export
 from training.fit import fit, new_network
-from training.golden import golden_samples
 from training.leakage import check_leakage
 from training.manifest import Manifest
 from training.recipe import Recipe
 from training.report import draw_report
 from training.run_folder import RunFolder
 from training.scan import scan
-from training.stamp import describe, restamp, stamp
+from training.stamp import describe, restamp
 from training.tasks import Task, task_named
-from training.temperature import bake_temperature, fit_temperature, tempered
 from training.turning import averaged_over_turns
 
 PARITY_PICTURES = 64
@@ -128,33 +124,10 @@ def export_run(run: Run) -> None:
     network = _best_network(run)
     validation = load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache)
     pictures = np.array(validation.pixels[:PARITY_PICTURES])
-    run.folder.onnx.write_bytes(calibrated(run, export(network, pictures), pictures))
-
-
-def calibrated(run: Run, data: bytes, pictures: NDArray[np.uint8]) -> bytes:
-    """Fits temperature and thresholds on the run's calibration split, to what the file itself answers.
-
-    Args:
-        run: gives the split and the facts to stamp.
-        data: an ONNX file of any precision.
-        pictures: ``uint8[M,H,W,C]`` to check the baked temperature on.
-
-    Returns:
-        The file, scaled and stamped.
-    """
-    split, facts = run.manifest.split("calibration"), {"temperature": "1, as there are no photos to fit it on"}
-    if split.photos:
-        answers = ask(data, run.recipe.input, split, run.task)
-        temperature = fit_temperature(answers)
-        data = bake_temperature(data, temperature, pictures)
-        answers = replace(answers, probabilities=tempered(answers.probabilities, temperature))
-        facts = {"temperature": f"{temperature:.3f}, fitted on {len(split.photos)} photos"}
+    data = export(network, pictures)
     metadata = describe(run.recipe, run.task, data, run.manifest, run.folder.history())
-    if split.photos:
-        together = run.task.made_by == "turning"
-        metadata = with_certainty(metadata, answers, run.task.allowed_error, together=together)
-    samples = golden_samples(data, metadata.preprocessing)
-    return stamp(data, metadata.model_copy(update={"golden_samples": samples, "training": metadata.training | facts}))
+    photos = run.manifest.split("calibration")
+    run.folder.onnx.write_bytes(calibrated(data, metadata, photos, run.task, pictures))
 
 
 def _best_network(run: Run) -> keras.Model:

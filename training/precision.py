@@ -1,6 +1,5 @@
 """A measured fp32 model → a measured copy at int8 or fp16, calibrated anew, that says what it lost and gained."""
 
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -8,19 +7,16 @@ from numpy.typing import NDArray
 
 from models.errors import TrainingError
 from models.metadata import AgainstFp32, DeviceKind, ModelMetadata, Precision
-from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
 from models.repository import read_metadata
-from training.calibration import with_certainty
+from training.calibration import calibrated
 from training.comparison import compare_answers
 from training.evaluation import ask, measure
-from training.golden import golden_samples
 from training.manifest import Manifest
 from training.quantization import Ranges, to_fp16, to_int8
 from training.speed import fastest_provider, ratio
 from training.stamp import stamp
 from training.tasks import Task, task_of, turn_image
-from training.temperature import bake_temperature, fit_temperature, tempered
 
 LowerPrecision = Literal["int8", "fp16"]
 CALIBRATION_PICTURES = 200
@@ -55,10 +51,8 @@ def lower_precision(original: bytes, manifest: Manifest, precision: LowerPrecisi
     pictures = _pictures(manifest.split("train"), task, metadata.preprocessing)
     data = to_int8(original, pictures, ranges) if precision == "int8" else to_fp16(original)
     described = _described(metadata, precision, ranges)
-    data, metadata = _calibrated(data, described, manifest.split("calibration"), task, pictures)
-    samples = golden_samples(data, metadata.preprocessing)
-    metadata = metadata.model_copy(update={"golden_samples": samples, "graph_sha256": graph_sha256(data)})
-    return _measured(original, stamp(data, metadata), manifest.split("test"), task)
+    copy = calibrated(data, described, manifest.split("calibration"), task, pictures)
+    return _measured(original, copy, manifest.split("test"), task)
 
 
 def _check(precision: Precision, manifest: Manifest) -> None:
@@ -87,19 +81,6 @@ def _described(metadata: ModelMetadata, precision: LowerPrecision, ranges: Range
             "training": metadata.training | {"made smaller": how},
         }
     )
-
-
-def _calibrated(
-    data: bytes, metadata: ModelMetadata, calibration: Manifest, task: Task, pictures: NDArray[np.uint8]
-) -> tuple[bytes, ModelMetadata]:
-    """Temperature and thresholds of the graph that ships: rounding makes a network less sure, or surer."""
-    answers = ask(data, metadata.preprocessing, calibration, task)
-    temperature = fit_temperature(answers)
-    baked = bake_temperature(data, temperature, pictures)
-    answers = replace(answers, probabilities=tempered(answers.probabilities, temperature))
-    fact = {"temperature": f"{temperature:.3f}, fitted on {len(calibration.photos)} photos"}
-    metadata = metadata.model_copy(update={"training": metadata.training | fact})
-    return baked, with_certainty(metadata, answers, task.allowed_error, together=task.made_by == "turning")
 
 
 def _measured(original: bytes, copy: bytes, test: Manifest, task: Task) -> bytes:

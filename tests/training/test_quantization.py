@@ -14,7 +14,7 @@ from training.export import export
 from training.golden import golden_samples
 from training.precision import lower_precision
 from training.quantization import to_fp16, to_int8
-from training.temperature import bake_temperature
+from training.temperature import Scaling, with_scaling
 
 SHAPE = (32, 32, 3)
 
@@ -36,7 +36,7 @@ def depthwise_network(pictures) -> bytes:
         x = layers.ReLU(6)(layers.Conv2D(32, 1, kernel_initializer="he_normal")(x))
     x = layers.GlobalAveragePooling2D()(x)
     network = keras.Model(image, layers.Dense(4, activation="softmax", kernel_initializer="he_normal")(x))
-    return bake_temperature(export(network, pictures[:8]), 0.5, pictures[:8])
+    return with_scaling(export(network, pictures[:8]), Scaling(0.5), pictures[:8])
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,7 @@ def test_fp16_halves_the_weights_and_keeps_the_rest(depthwise_network, pictures)
     kinds = {tensor.data_type for tensor in onnx.load_from_string(copy).graph.initializer if tensor.name[:3] != "tem"}
     assert TensorProto.FLOAT16 in kinds
     assert weights_of(copy)["temperature/inverse"].dtype == np.float32
-    tempered = bake_temperature(copy, 2.0, pictures[:8])  # 0.5 and 2 make 1
-    assert weights_of(tempered)["temperature/inverse"] == pytest.approx(1.0)
+    assert weights_of(with_scaling(copy, Scaling(4.0), pictures[:8]))["temperature/inverse"] == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
