@@ -24,7 +24,6 @@ from loupe.errors import (
 from loupe.patience import Patience
 
 _RAW = "application/octet-stream"
-_HUNG_UP = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 T = TypeVar("T")
 
@@ -159,9 +158,6 @@ class Flows:
             except httpx.TransportError as error:
                 failure: LoupeError = connection_error(error, self._url)
                 failure.__cause__ = error
-                if len(send.images) > 1 and isinstance(error, _HUNG_UP):
-                    # Who refuses a large request may hang up while it is still being sent, and not be heard.
-                    raise TooLargeError(str(failure), failure.error_type) from error
             else:
                 assert answer is not None  # noqa: S101 - the answer to a Pause alone is None
                 if answer.is_success:

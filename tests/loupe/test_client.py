@@ -109,11 +109,16 @@ def test_a_service_that_allows_less_is_met_halfway(ask, serve, pictures):
     ]
 
 
-def test_a_service_that_hangs_up_on_large_requests_is_met_halfway_too(ask, serve):
-    """It answers 413 while megabytes are still on their way, and closes: asyncio then loses the answer."""
-    url = serve(max_image_bytes=500_000, max_request_bytes=1_000_000)
-    answers = ask(url, "predict", [bytes(400_000)] * 20, "orientation", client={"max_request_images": 20})
-    assert [error.error_type for error in answers] == ["UnsupportedImageError"] * 20
+def test_a_service_that_refuses_while_megabytes_are_on_their_way_is_met_halfway_too(ask, serve):
+    url = serve(max_image_bytes=2_500_000, max_request_bytes=3_000_000)
+    answers = ask(url, "predict", [bytes(2_000_000)] * 16, "orientation", client={"max_request_bytes": 40_000_000})
+    assert [error.error_type for error in answers] == ["UnsupportedImageError"] * 16
+
+
+def test_one_photo_that_is_far_too_large_is_told(ask, serve):
+    url = serve(max_image_bytes=1_000_000, max_request_bytes=1_000_000)
+    with pytest.raises(errors.TooLargeError, match="the body has more than the 1000000 bytes that are allowed"):
+        ask(url, "predict", bytes(30_000_000), "orientation")
 
 
 def test_options_are_heard(ask, url, pictures):

@@ -125,14 +125,10 @@ def test_a_request_that_is_too_large_is_halved_until_it_fits():
     assert sizes == [7, 3, 1, 2, 4, 2, 2, 1, 1]
 
 
-@pytest.mark.parametrize("error", [httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError])
-def test_who_hangs_up_on_a_large_request_gets_smaller_ones(error: type[httpx.TransportError]):
-    answers, sent = play(
-        FLOWS.predict_batch([*map(str.encode, "abcd")], ASKED),
-        lambda send: error("") if len(send.images) > 2 else predictions(send),
-    )
-    assert labels(answers) == "abcd"
-    assert [len(one.images) for one in sent] == [4, 2, 2]
+def test_a_connection_that_breaks_under_several_photos_is_tried_again():
+    answers, (first, _, second) = play(FLOWS.predict_batch([b"a", b"b"], ASKED), in_turn(httpx.ReadError("reset")))
+    assert labels(answers) == "ab"
+    assert first == second
 
 
 def test_bad_photos_stand_in_their_places():
