@@ -1,7 +1,6 @@
 """Loader: what is wanted of a model on disk → classifiers that are warm and right on their golden samples."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from models.errors import InvalidModelError, LoupeError
 from models.repository import ModelRepository
 from serving.classifier import Classifier
+from serving.cores import usable_cores
 from serving.labels import Labels
 from serving.observer import UNOBSERVED, Observer
 from serving.onnx_model import OnnxModel
@@ -95,7 +95,7 @@ class Loader:
 
 def threads(settings: Settings) -> int:
     """How many threads decode, and on the CPU work for each model."""
-    return settings.threads or len(os.sched_getaffinity(0))
+    return settings.threads or usable_cores()
 
 
 def _is_file_of(loaded: Classifier, path: Path) -> bool:

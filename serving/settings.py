@@ -55,7 +55,8 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=1024,
-        description="Threads that decode, and on the CPU workers of each model; unset: one per core.",
+        description="Threads that decode, and on the CPU workers of each model; unset: one per core, "
+        "of a container's share.",
     )
     max_batch_images: int | None = Field(
         None, ge=1, le=1024, description="Images that one call of a model takes; unset: 8 on the CPU, 32 on a GPU."
