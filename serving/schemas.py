@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from models.metadata import Metrics
+from models.metrics import Metrics
 from serving.classifier import Prediction
 
 

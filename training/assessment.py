@@ -7,7 +7,8 @@ from PIL import Image
 
 from models.errors import TrainingError
 from models.images import Size
-from models.metadata import Metrics, ModelMetadata
+from models.metadata import ModelMetadata
+from models.metrics import Metrics
 from models.repository import read_metadata
 from training.evaluation import Answers, ask, measure
 from training.gallery import Pictures, worst_errors

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from models.metadata import Interval, Metrics, ModelMetadata, Source
+from models.metadata import ModelMetadata, Source
+from models.metrics import Interval, Metrics
 
 _TERMS = (
     "Trained for research and demonstration on research-use photos; retrain on your own for other uses. "

@@ -13,7 +13,8 @@ from PIL import Image
 from rich.progress import track
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from models.metadata import LabelMetrics, Metrics, ModelMetadata, SourceMetrics
+from models.metadata import ModelMetadata
+from models.metrics import LabelMetrics, Metrics, SourceMetrics
 from models.preprocessing import Preprocessing
 from training.inference import OnnxClassifier
 from training.intervals import accuracy_interval

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from models.metadata import Metrics
+from models.metrics import Metrics
 from training.evaluation import Answers, Verdicts
 from training.reliability import accuracy_of_surest, reliability
 from training.run_folder import History

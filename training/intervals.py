@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from models.metadata import Interval
+from models.metrics import Interval
 
 CONFIDENCE = 0.95
 _DRAWS = 1000

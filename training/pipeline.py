@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from models.errors import ManifestError, TrainingError
-from models.metadata import Metrics
+from models.metrics import Metrics
 from models.repository import CARD_NAME
 from training.assessment import assess
 from training.calibration import calibrated

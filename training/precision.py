@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
-from models.metadata import AgainstFp32, DeviceKind, ModelMetadata, Precision
+from models.metadata import DeviceKind, ModelMetadata, Precision
+from models.metrics import AgainstFp32
 from models.preprocessing import Preprocessing
 from models.repository import read_metadata
 from training.calibration import calibrated

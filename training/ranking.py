@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metadata import Interval
+from models.metrics import Interval
 from training.intervals import bootstrap_interval
 
 Floats = NDArray[np.float64]

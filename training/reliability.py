@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.metadata import CoverageMetrics, ReliabilityBin
+from models.metrics import CoverageMetrics, ReliabilityBin
 
 BINS = 15
 _COVERAGES = tuple(percent / 100 for percent in range(100, 45, -5))

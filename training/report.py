@@ -8,7 +8,8 @@ import matplotlib as mpl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from models.metadata import Metrics, ModelMetadata
+from models.metadata import ModelMetadata
+from models.metrics import Metrics
 from training import figures
 from training.evaluation import Answers, judge
 from training.gallery import Mistake

@@ -13,7 +13,8 @@ from zlib import crc32
 import numpy as np
 from PIL import Image, ImageFilter
 
-from models.metadata import ConditionMetrics, Metrics, ModelMetadata
+from models.metadata import ModelMetadata
+from models.metrics import ConditionMetrics, Metrics
 from training.evaluation import Change, ask, judge
 from training.manifest import Manifest
 from training.ranking import roc_auc

@@ -12,7 +12,7 @@ from rich.table import Table
 from models.errors import LoupeError
 
 if TYPE_CHECKING:  # every command imports this module, and `--help` needs neither
-    from models.metadata import Metrics
+    from models.metrics import Metrics
     from training.assessment import Assessment
     from training.manifest import Manifest
     from training.sensor_set import SensorSet

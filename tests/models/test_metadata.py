@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from models.errors import InvalidModelError
-from models.metadata import GoldenSample, Label, LabelMetrics, Metrics, ModelMetadata, Source, SourceMetrics
+from models.metadata import GoldenSample, Label, ModelMetadata, Source
+from models.metrics import LabelMetrics, Metrics, SourceMetrics
 from models.preprocessing import Preprocessing
 
 

@@ -12,7 +12,8 @@ from PIL import Image
 
 from models.errors import TrainingError
 from models.images import Size
-from models.metadata import Metrics, ModelMetadata
+from models.metadata import ModelMetadata
+from models.metrics import Metrics
 from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
 from training.assessment import assess

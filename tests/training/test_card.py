@@ -1,6 +1,7 @@
 import pytest
 
-from models.metadata import Label, LabelMetrics, Metrics, ModelMetadata, Source, SourceMetrics
+from models.metadata import Label, ModelMetadata, Source
+from models.metrics import LabelMetrics, Metrics, SourceMetrics
 from models.preprocessing import Preprocessing
 from training.card import render_card
 

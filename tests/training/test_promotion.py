@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from models.errors import PromotionError, VersionExistsError
-from models.metadata import AgainstFp32, ModelMetadata
+from models.metadata import ModelMetadata
+from models.metrics import AgainstFp32
 from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
 from models.repository import ModelRepository, read_metadata
