@@ -75,7 +75,7 @@ def _split(data: bytes) -> list[bytes]:
 
 
 def _flat(data: list[Any]) -> list[Any]:
-    while data and isinstance(data[0], list):
+    while data and all(isinstance(row, list) for row in data):
         data = list(chain.from_iterable(data))
     return data
 

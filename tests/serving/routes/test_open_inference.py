@@ -190,6 +190,8 @@ PHOTO = {"data": ["AAAA"], "shape": [1], "datatype": "BYTES"}
         ({"json": call(None, [1], "BYTES")}, "the input image has no data"),
         ({"json": call(["AAA"], [1], "BYTES")}, "is not base64"),
         ({"json": call([1], [1], "BYTES")}, "is not a string"),
+        ({"json": call([[], 0], [0], "BYTES")}, "is not a string"),
+        ({"json": call([["AAAA"], "AAAA"], [2], "BYTES")}, "is not a string"),
         ({"json": call(["AAAA"], [2], "BYTES")}, "the shape [2] calls for 2 elements; there are 1"),
         (
             {"json": call(["AAAA"], [1, 2], "BYTES")},
