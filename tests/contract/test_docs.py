@@ -156,9 +156,9 @@ class World:
     def _fill(self, photographs: dict[str, bytes]) -> None:
         for name in ("training", "deploy", "serving"):
             (self.folder / name).symlink_to(ROOT / name)
-        coffee = Image.open(BytesIO(photographs["coffee"])).convert("RGB")
-        coffee.transpose(Image.Transpose.ROTATE_270).save(self.folder / "photo.jpg", quality=95)
-        coffee.save(self.folder / "other.jpg", quality=95)
+        rocket = Image.open(BytesIO(photographs["rocket"])).convert("RGB")
+        rocket.transpose(Image.Transpose.ROTATE_270).save(self.folder / "photo.jpg", quality=95)
+        rocket.save(self.folder / "other.jpg", quality=95)
         (self.folder / "photos").mkdir()
         for name, data in photographs.items():
             image = Image.open(BytesIO(data)).convert("RGB")

@@ -52,9 +52,9 @@ def run(script: str, folder: Path) -> str:
 @pytest.fixture
 def folder(tmp_path: Path, photographs: dict[str, bytes]) -> Path:
     """A folder with the README's photos, and the recipes that its commands name."""
-    coffee = Image.open(BytesIO(photographs["coffee"])).convert("RGB")
-    coffee.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "photo.jpg", quality=95)
-    coffee.save(tmp_path / "other.jpg", quality=95)
+    rocket = Image.open(BytesIO(photographs["rocket"])).convert("RGB")
+    rocket.transpose(Image.Transpose.ROTATE_270).save(tmp_path / "photo.jpg", quality=95)
+    rocket.save(tmp_path / "other.jpg", quality=95)
     (tmp_path / "training").symlink_to(ROOT / "training")
     (tmp_path / "models").symlink_to(ROOT / "models")
     return tmp_path
