@@ -21,6 +21,7 @@
     │   └── DeadlineExceededError     could not be answered in time
     ├── DeviceError                   the execution device asked for is not in effect
     ├── SettingsError                 a setting is unknown or out of its bounds
+    ├── ChangedMeanwhileError         a file is no longer the one that was read
     └── TrainingError                 an offline step cannot go on
         ├── ManifestError             the list of photos is wrong
         ├── SplitLeakError            one group of near-duplicates crosses splits
@@ -114,6 +115,10 @@ class DeviceError(LoupeError):
 
 class SettingsError(LoupeError):
     """A setting is unknown or out of its bounds."""
+
+
+class ChangedMeanwhileError(LoupeError):
+    """A file is no longer the one that was read."""
 
 
 class TrainingError(LoupeError):

@@ -6,15 +6,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from models.errors import LoupeError, RequestError
+from models.errors import ChangedMeanwhileError, LoupeError, RequestError
 from serving.album.difference import restored
 from serving.album.memory import Judgement, Known, Memory
 from serving.album.replacing import commit, prepare, sweep, sync_folder
 from serving.album.undo_log import NAME, Entry, UndoLog, entries, forget_originals
-
-
-class ChangedMeanwhileError(LoupeError):
-    """A photo is no longer the file that was judged."""
 
 
 class Album:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import RequestError
-from serving.album.album import Album, ChangedMeanwhileError
+from models.errors import ChangedMeanwhileError, RequestError
+from serving.album.album import Album
 from serving.album.memory import Judgement
 from serving.album.replacing import prepare
 
