@@ -75,6 +75,7 @@ class ModelMetadata(_Frozen):
 
     Attributes:
         graph_sha256: ``onnx_file.graph_sha256`` of the file that holds this document.
+        limits: what users must know before they trust it, as text for people.
         default: whether ``/v1/predict`` asks this model when the caller names none.
         decision_threshold: two labels only: the second is answered from this probability on. None: the likeliest label.
         golden_tolerance: the largest absolute difference to a golden sample's probabilities, by kind of device.
@@ -86,6 +87,7 @@ class ModelMetadata(_Frozen):
     name: Name
     version: int = Field(ge=1)
     description: str = ""
+    limits: str = ""
     default: bool = True
     labels: tuple[Label, ...] = Field(min_length=2)
     preprocessing: Preprocessing

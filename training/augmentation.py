@@ -26,6 +26,7 @@ class Augmentation(BaseModel):
         tilt: largest turn off the level, in degrees.
         colour: brightness, contrast and saturation each change by a factor of up to 1 ± this.
         grey, blur, noise, jpeg: chance of each.
+        mixup: chance that another picture of the same label is laid over; see ``dataset.mixed_within_labels``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Augmentation(BaseModel):
     blur: float = Field(0.0, ge=0, le=1)
     noise: float = Field(0.0, ge=0, le=1)
     jpeg: float = Field(0.0, ge=0, le=1)
+    mixup: float = Field(0.0, ge=0, le=1)
 
     def apply(
         self, pixels: NDArray[np.uint8], shape: tuple[int, int, int], rng: np.random.Generator

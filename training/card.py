@@ -16,6 +16,7 @@ def render_card(metadata: ModelMetadata) -> str:
     sections = [
         f"# {metadata.name} {metadata.version}",
         metadata.description,
+        f"**Limits.** {metadata.limits}" if metadata.limits else "",
         _table(("", ""), _facts(metadata)),
         "## Labels",
         _table(("label", "certain from", "attributes"), _labels(metadata)),

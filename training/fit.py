@@ -131,12 +131,15 @@ def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.sched
     return keras.optimizers.schedules.CosineDecay(0.0, decay, warmup_target=peak, warmup_steps=warmup)
 
 
-def start_from(model: keras.Model, weights: str) -> None:
+def start_from(model: keras.Model, weights: str | tuple[str, ...]) -> None:
     """Gives a network its first weights; see ``recipe.Architecture``.
 
     Raises:
         TrainingError: there are none of that name for this network.
     """
+    if isinstance(weights, tuple):
+        _start_from_mean(model, weights)
+        return
     if weights == "none":
         return
     if weights == "imagenet":
@@ -147,6 +150,15 @@ def start_from(model: keras.Model, weights: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # says which layers do not fit, which is what is wanted
         model.load_weights(weights, skip_mismatch=True)
+
+
+def _start_from_mean(model: keras.Model, several: tuple[str, ...]) -> None:
+    """Averages weights (Wortsman et al. 2022, "Model soups"); layers that none of them fits keep their fresh ones."""
+    arrays = []
+    for weights in several:
+        start_from(model, weights)
+        arrays.append(model.get_weights())
+    model.set_weights([np.mean(array, axis=0) for array in zip(*arrays, strict=True)])
 
 
 def _is_sigmoid(model: keras.Model) -> bool:

@@ -125,6 +125,12 @@ class Manifest:
         )
         return replace(self, photos=tuple(chosen))
 
+    def learning_from(self, share: float) -> Self:
+        """About this share of the training photos, and all others; a smaller share is part of a larger one."""
+        kept = share * SPLITS["train"]
+        chosen = (photo for photo in self.photos if photo.split != "train" or _place_of(photo.group) < kept)
+        return replace(self, photos=tuple(chosen))
+
     def leaked(self) -> frozenset[str]:
         """The groups that lie in more than one split."""
         splits = defaultdict(set)
@@ -161,12 +167,17 @@ class Manifest:
 
 def split_of(group: str) -> str:
     """The split of a group: a hash of its name falls into one of four intervals, so photos added later move nothing."""
-    place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
+    place = _place_of(group)
     for name, share in SPLITS.items():
         if place < share:
             return name
         place -= share
     return name
+
+
+def _place_of(group: str) -> float:
+    """Between 0 and 1, as a hash of its name says."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) / 2**64
 
 
 def _photo(row: Mapping[str, str], path: Path, line: int) -> Photo:

@@ -25,13 +25,14 @@ class Architecture(_Frozen):
         name: a key of ``architectures.ARCHITECTURES``.
         dropout: share of units dropped before the last layer.
         weights: to start from: ``none``, ``imagenet``, or the ``best.weights.h5`` of an earlier run of the same network
-            (layers that do not fit, such as the last one of another task, start afresh).
+            (layers that do not fit, such as the last one of another task, start afresh). Several are averaged:
+            where one run went on from the other, the mean of both often generalises better than either.
         frozen_blocks: the stem and so many blocks of an EfficientNet-Lite keep their weights; 0 lets all learn.
     """
 
     name: str
     dropout: float = Field(0.5, ge=0, lt=1)
-    weights: str = "none"
+    weights: str | tuple[str, ...] = "none"
     frozen_blocks: int = Field(0, ge=0)
 
 
@@ -86,6 +87,7 @@ class Recipe(_Frozen):
     Attributes:
         name: of the model, and of its folder in the repository.
         task: see ``tasks.task_named``.
+        limits: what users of the model must know before they trust it; for its card.
         default: whether ``/v1/predict`` asks the model when the caller names none.
         decision_threshold: for two labels; see ``ModelMetadata``.
         search: by section and key, what ``loupe-train search`` tries: a list of values, or a ``Range``.
@@ -94,6 +96,7 @@ class Recipe(_Frozen):
     name: Name
     task: str
     description: str
+    limits: str = ""
     default: bool = True
     decision_threshold: float | None = Field(None, ge=0, le=1)
     input: Preprocessing

@@ -49,6 +49,7 @@ def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, histor
         name=recipe.name,
         version=1,  # publishing gives the real one
         description=recipe.description,
+        limits=recipe.limits,
         default=recipe.default,
         labels=task.labels,
         preprocessing=recipe.input,
@@ -91,7 +92,7 @@ def _training(recipe: Recipe, manifest: Manifest, history: History) -> dict[str,
         "epochs": f"{len(history)}, the best of them number {best}",
         "validation_accuracy": f"{history[best - 1]['val_accuracy']:.4f}",
         "images_per_s": f"{sum(epoch['images_per_s'] for epoch in history) / len(history):.0f}",
-        "recipe": recipe.model_dump_json(exclude={"name", "description", "search"}),
+        "recipe": recipe.model_dump_json(exclude={"name", "description", "limits", "search"}),
     }
 
 

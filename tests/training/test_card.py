@@ -48,6 +48,12 @@ def rows(card: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines() if line[:1] == "|"]
 
 
+def test_limits_stand_first(metadata):
+    assert "**Limits.**" not in render_card(metadata)
+    card = render_card(metadata.model_copy(update={"limits": "Never ask it about owls."}))
+    assert card.startswith("# selfie 3\n\nWhether it is one.\n\n**Limits.** Never ask it about owls.\n")
+
+
 def test_every_fact_stands_in_it(metadata):
     card = render_card(metadata)
     assert card.startswith("# selfie 3\n\nWhether it is one.\n")

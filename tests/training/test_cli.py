@@ -135,6 +135,12 @@ def test_manifest_lists_photos_and_keeps_what_it_listed(folders, loupe_train, tm
     later = {photo.sha256: (photo.group, photo.split) for photo in Manifest.read(output).photos}
     assert len(later) > len(first)
     assert {sha256: later[sha256] for sha256 in first} == first
+    assert loupe_train("manifest", photos, "-o", tmp_path / "part.csv", "--learn-from", "0.5").exit_code == OK
+    assert {
+        split: len(Manifest.read(tmp_path / "part.csv").split(split).photos)
+        < len(Manifest.read(output).split(split).photos)
+        for split in ("train", "test")
+    } == {"train": True, "test": False}
 
 
 def test_a_planted_leak_is_one_sentence(trained, loupe_train, tmp_path):

@@ -16,6 +16,7 @@ from training.dataset import (
     Photos,
     ValidationBatches,
     load_photos,
+    mixed_within_labels,
     one_hot,
     sampling_weights,
     steps_per_epoch,
@@ -123,6 +124,31 @@ def test_the_label_is_the_turn(cached):
 def test_batches_are_the_same_for_the_same_seed_only(cached):
     assert_same(batches(cached, 5), batches(cached, 5))
     assert not np.array_equal(batches(cached, 1)[0][0], batches(cached, 1, seed=2)[0][0])
+
+
+def test_a_picture_is_mixed_with_one_of_its_own_label_and_stays_the_stronger_one():
+    """Pictures of one label are 0 or 80, of the other 160 or 240: so each value tells what it was mixed of."""
+    labels = np.repeat([0, 1], 200)
+    values = np.tile([0, 80], 200) + 160 * labels
+    pixels = np.broadcast_to(values.astype(np.uint8)[:, None, None, None], (400, *SHAPE))
+    mixed = mixed_within_labels(pixels, labels, 0.5, np.random.default_rng(1))
+    assert (mixed.shape, mixed.dtype) == (pixels.shape, np.uint8)
+    moved = np.abs(mixed[:, 0, 0, 0].astype(int) - values)
+    assert moved.max() <= 40
+    assert (mixed == mixed[:, :1, :1, :1]).all()
+    assert ((mixed[:, 0, 0, 0] >= 120) == labels).all()
+    changed = np.count_nonzero(moved) / 400  # half are chosen, half of those get a partner that differs
+    assert abs(changed - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
+    np.testing.assert_array_equal(mixed_within_labels(pixels, labels, 0.0, np.random.default_rng(1)), pixels)
+
+
+def test_batches_are_mixed_where_the_recipe_says_so(cached):
+    one, other = (batches(cached, 4, augmentation=Augmentation(mixup=share), size=6) for share in (0.0, 1.0))
+    for (pixels, labels), (mixed, same_labels) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(labels, same_labels)
+        alone = labels.sum(axis=0)[labels.argmax(axis=1)] == 1
+        np.testing.assert_array_equal(pixels[alone], mixed[alone])
+    assert any(not np.array_equal(pixels, mixed) for (pixels, _), (mixed, _) in zip(one, other, strict=True))
 
 
 @given(first=st.integers(0, 5), size=st.integers(1, 9))

@@ -151,6 +151,18 @@ def _wait_for(condition, process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
+def test_a_run_can_start_from_the_mean_of_several(workshop, tmp_path):
+    files = tuple(str(tmp_path / f"{name}.weights.h5") for name in ("one", "other"))
+    networks = [new_network(workshop.recipe(), workshop.two_labels(), "float32") for _ in files]
+    for network, file in zip(networks, files, strict=True):
+        network.save_weights(file)
+    mean = new_network(workshop.recipe(), workshop.two_labels(), "float32")
+    start_from(mean, files)
+    for array, one, other in zip(*(network.get_weights() for network in (mean, *networks)), strict=True):
+        np.testing.assert_allclose(array, (one + other) / 2, rtol=1e-6)
+    assert not all(map(np.array_equal, networks[0].get_weights(), networks[1].get_weights()))
+
+
 @pytest.mark.parametrize("weights", ["resnet.h5", "imagenet"])
 def test_weights_that_are_not_there_are_told(workshop, weights):
     model = new_network(workshop.recipe(), workshop.two_labels(), "float32")

@@ -128,6 +128,19 @@ def test_sources_that_are_left_out_are_what_is_tested(workshop, tmp_path):
         manifest.leaving_out(["v", "new", "u"])
 
 
+@given(one=st.floats(0, 1), other=st.floats(0, 1))
+def test_smaller_shares_to_learn_from_are_parts_of_larger_ones_and_nothing_else_changes(workshop, one, other):
+    groups = [f"group {number}" for number in range(400)]
+    photos = tuple(workshop.photo(path=group, group=group, split=split_of(group)) for group in groups)
+    manifest = Manifest(Path("a"), photos)
+    smaller, larger = (manifest.learning_from(share) for share in sorted((one, other)))
+    assert set(smaller.photos) <= set(larger.photos) <= set(photos)
+    others = ("validation", "calibration", "test")
+    assert smaller.split(*others) == manifest.split(*others)
+    whole = len(manifest.split("train").photos)
+    assert abs(len(larger.split("train").photos) - max(one, other) * whole) < 4 * (whole / 4) ** 0.5
+
+
 def test_the_shares_are_near_75_7_8_10():
     groups = 20_000
     counts = Counter(split_of(f"group {number}") for number in range(groups))

@@ -1,4 +1,5 @@
 import datetime
+import json
 import subprocess
 
 import numpy as np
@@ -22,7 +23,9 @@ HISTORY = [
 
 
 def test_a_run_is_described(workshop, tmp_path):
-    recipe = workshop.recipe(fit={"epochs": 3}, name="up", description="Which way.", decision_threshold=None)
+    recipe = workshop.recipe(
+        fit={"epochs": 3}, name="up", description="Which way.", limits="Not for owls.", decision_threshold=None
+    )
     data = workshop.sky_model()
     photos = (
         *(workshop.photo(source="flickr8k", licence="unknown", split=split) for split in ("train", "train", "test")),
@@ -31,6 +34,7 @@ def test_a_run_is_described(workshop, tmp_path):
     )
     metadata = describe(recipe, ORIENTATION, data, Manifest(tmp_path, photos), HISTORY)
     assert (metadata.name, metadata.description, metadata.version, metadata.metrics) == ("up", "Which way.", 1, None)
+    assert metadata.limits == "Not for owls."
     assert metadata.labels == ORIENTATION.labels
     assert metadata.preprocessing == recipe.input
     assert metadata.graph_sha256 == graph_sha256(data)
@@ -43,10 +47,8 @@ def test_a_run_is_described(workshop, tmp_path):
     assert metadata.training["epochs"] == "3, the best of them number 2"
     assert metadata.training["validation_accuracy"] == "0.7500"
     assert metadata.training["images_per_s"] == "200"
-    assert (
-        type(recipe).model_validate_json(metadata.training["recipe"][:-1] + ',"name":"up","description":"Which way."}')
-        == recipe
-    )
+    told = {"name": "up", "description": "Which way.", "limits": "Not for owls."}
+    assert type(recipe).model_validate(json.loads(metadata.training["recipe"]) | told) == recipe
     assert metadata.tools["onnx"] == onnx.__version__
     assert set(metadata.tools) == {"keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow"}
     assert metadata.created == datetime.datetime.now(datetime.UTC).date().isoformat()

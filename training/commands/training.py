@@ -31,6 +31,9 @@ def manifest(
     leave_out: Annotated[
         list[str] | None, typer.Option(help="A source whose photos are the test split and nothing else; repeatable.")
     ] = None,
+    learn_from: Annotated[
+        float, typer.Option(min=0, max=1, help="Keep this share of the training photos: for a learning curve.")
+    ] = 1.0,
 ) -> None:
     """Lists photos with digest, size, label, group of near-duplicates and split."""
     from training.manifest import Manifest
@@ -44,6 +47,8 @@ def manifest(
             listed.check_splits()
         if leave_out:
             listed = listed.leaving_out(leave_out)
+        if learn_from < 1:
+            listed = listed.learning_from(learn_from)
         listed.write(output)
         show_counts(listed)
         say(f"wrote {output}")
