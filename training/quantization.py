@@ -102,6 +102,7 @@ def _quantized(model: onnx.ModelProto, pictures: NDArray[np.uint8], ranges: Rang
         folder / "int8.onnx",
         _Pictures(pictures),
         nodes_to_quantize=_between_weights(model),
+        nodes_to_exclude=_classifier(model),
         per_channel=True,
         reduce_range=True,
         activation_type=QuantType.QUInt8,
@@ -138,6 +139,11 @@ def _between_weights(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes from the first to the last one with weights; nodes stand in the order of computation."""
     places = [index for index, node in enumerate(model.graph.node) if node.op_type in _WITH_WEIGHTS]
     return [node.name for node in model.graph.node[places[0] : places[-1] + 1]] if places else []
+
+
+def _classifier(model: onnx.ModelProto) -> list[str]:
+    """The last node with weights, unless it is the only one: in int8 it takes longer, as the rest is so small."""
+    return [node.name for node in model.graph.node if node.op_type in _WITH_WEIGHTS][1:][-1:]
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]
