@@ -15,6 +15,7 @@ from training.comparison import compare_answers
 from training.evaluation import ask, measure
 from training.manifest import Manifest
 from training.quantization import Ranges, to_fp16, to_int8
+from training.robustness import with_conditions
 from training.speed import fastest_provider, ratio
 from training.stamp import stamp
 from training.tasks import Task, task_of, turn_image
@@ -30,7 +31,14 @@ _TOLERANCES: dict[LowerPrecision, dict[DeviceKind, float]] = {
 }
 
 
-def lower_precision(original: bytes, manifest: Manifest, precision: LowerPrecision, ranges: Ranges = "minmax") -> bytes:
+def lower_precision(
+    original: bytes,
+    manifest: Manifest,
+    precision: LowerPrecision,
+    ranges: Ranges = "minmax",
+    *,
+    robustness: bool = False,
+) -> bytes:
     """Makes, calibrates and measures a copy.
 
     Args:
@@ -39,6 +47,7 @@ def lower_precision(original: bytes, manifest: Manifest, precision: LowerPrecisi
             ``test`` what the copy is worth beside the original.
         precision: of the copy.
         ranges: for int8; see ``quantization.to_int8``.
+        robustness: measures the copy on damaged copies of the test photos too.
 
     Returns:
         The stamped copy, with its own golden samples, metrics, and ``against_fp32``.
@@ -53,7 +62,7 @@ def lower_precision(original: bytes, manifest: Manifest, precision: LowerPrecisi
     data = to_int8(original, pictures, ranges) if precision == "int8" else to_fp16(original)
     described = _described(metadata, precision, ranges)
     copy = calibrated(data, described, manifest.split("calibration"), task, pictures)
-    return _measured(original, copy, manifest.split("test"), task)
+    return _measured(original, copy, manifest.split("test"), task, robustness)
 
 
 def _check(precision: Precision, manifest: Manifest) -> None:
@@ -84,7 +93,7 @@ def _described(metadata: ModelMetadata, precision: LowerPrecision, ranges: Range
     )
 
 
-def _measured(original: bytes, copy: bytes, test: Manifest, task: Task) -> bytes:
+def _measured(original: bytes, copy: bytes, test: Manifest, task: Task, robustness: bool) -> bytes:
     """The copy with its metrics and what it is beside the original."""
     before, after = read_metadata(original), read_metadata(copy)
     answers = [ask(data, before.preprocessing, test, task) for data in (original, copy)]
@@ -97,4 +106,6 @@ def _measured(original: bytes, copy: bytes, test: Manifest, task: Task) -> bytes
         provider=provider,
     )
     metrics = measure(answers[1], after, test.digest(task.label_names))
+    if robustness:
+        metrics = with_conditions(metrics, copy, after, test)
     return stamp(copy, after.model_copy(update={"metrics": metrics, "against_fp32": against}))

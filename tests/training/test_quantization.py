@@ -14,6 +14,7 @@ from training.export import export
 from training.golden import golden_samples
 from training.precision import lower_precision
 from training.quantization import to_fp16, to_int8
+from training.robustness import CONDITIONS
 from training.temperature import Scaling, with_scaling
 
 SHAPE = (32, 32, 3)
@@ -116,12 +117,13 @@ def test_fp16_halves_the_weights_and_keeps_the_rest(depthwise_network, pictures)
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
 def test_the_copy_is_measured_and_calibrated_anew(trained, precision):
     original = trained.run.onnx.read_bytes()
-    copy = lower_precision(original, trained.manifest, precision)
+    copy = lower_precision(original, trained.manifest, precision, robustness=precision == "int8")
     before, after = read_metadata(original), read_metadata(copy)
     assert (after.precision, after.name, after.labels[0].name) == (precision, before.name, before.labels[0].name)
     assert after.metrics.data_sha256 == before.metrics.data_sha256
     assert after.against_fp32.accuracy_change == pytest.approx(after.metrics.accuracy - before.metrics.accuracy)
     assert after.against_fp32.agreement > 0.9
+    assert set(after.metrics.conditions) == (set(CONDITIONS) if precision == "int8" else set())
     assert "fitted on" in after.training["temperature"]
     samples = golden_samples(copy, after.preprocessing)
     assert after.golden_samples == samples

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.errors import TrainingError
+from training.commands.parameters import RobustnessOption
 from training.terminal import one_sentence, say, show_metrics, show_sensor_answers
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def evaluate(
         bool, typer.Option("--sensor", help="Photos that a camera stored sideways: their EXIF tag is the label.")
     ] = False,
     with_upright: Annotated[bool, typer.Option(help="With --sensor: those with EXIF orientation 1 too.")] = False,
-    robustness: Annotated[
-        bool, typer.Option("--robustness", help="On damaged copies too: JPEG, crop, resolution, grey, fading, noise.")
-    ] = False,
+    robustness: RobustnessOption = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write one HTML page to this file; it holds small copies of photos.")

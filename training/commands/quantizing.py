@@ -7,7 +7,7 @@ import typer
 
 from models.errors import TrainingError
 from training.commands.given import model_file, photos_of
-from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption
+from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption, RobustnessOption
 from training.commands.publishing import publish_file
 from training.terminal import one_sentence, say, show_table
 
@@ -24,6 +24,7 @@ def quantize(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to write it; else beside the original.")
     ] = None,
+    robustness: RobustnessOption = False,
     publish: Annotated[bool, typer.Option("--publish", help="Publish it, if it is faster and no worse.")] = False,
     models: ModelsOption = SHIPPED,
 ) -> None:
@@ -36,7 +37,7 @@ def quantize(
         if manifest is None:
             raise TrainingError(f"name the photos of {model}: they calibrate and measure the copy")
         copy = output or original.with_name(f"{original.stem}.{precision}.onnx")
-        copy.write_bytes(lower_precision(original.read_bytes(), manifest, precision, ranges))
+        copy.write_bytes(lower_precision(original.read_bytes(), manifest, precision, ranges, robustness=robustness))
         _show(original, copy)
         if publish:
             publish_file(copy, models, photos=photos or [original.with_name("manifest.csv")])
