@@ -22,6 +22,7 @@ export function card(model) {
       h("span", { class: "pill plain" }, shortProvider(model.provider)),
     ),
     model.description && h("p", { class: "description" }, model.description),
+    model.limits && h("p", { class: "limits" }, h("strong", {}, "Limits: "), model.limits),
     metrics
       ? [figures(metrics), h("div", { class: "charts" }, charts(model, metrics))]
       : h("p", { class: "note" }, "Nothing was measured on this file."),

@@ -75,7 +75,7 @@ def house() -> Iterator[Callable[..., House]]:
 def page_models(tmp_path_factory: pytest.TempPathFactory, zoo) -> Path:
     """A compass, a gauge, and a third classifier that the page has never heard of."""
     scene = zoo.of_shape("scene", height=8, width=8, channels=3, labels=("kitchen", "old_town", "forest"))
-    orientation = zoo.orientation(description="Which side has the sky.", metrics=CARDS_METRICS)
+    orientation = zoo.orientation(description="Which side has the sky.", limits="Not for owls.", metrics=CARDS_METRICS)
     return zoo.publish(tmp_path_factory.mktemp("page-models"), orientation, zoo.selfie(), scene)
 
 

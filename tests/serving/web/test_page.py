@@ -235,7 +235,8 @@ def test_at_most_four_photos_are_under_way(visits, photo: Photo):
 
 def test_the_cards_tell_what_was_measured(page):
     card = page.locator("article", has_text="Which side has the sky.")
-    expect(card.locator("strong")).to_have_text(["95.0 %", "80.0 %", "400"])
+    expect(page.locator(".limits")).to_have_text(["Limits: Not for owls."])
+    expect(card.locator(".figures strong")).to_have_text(["95.0 %", "80.0 %", "400"])
     expect(card).to_contain_text("95 %: 93.0 % to 97.0 %")
     expect(card.locator(".matrix tbody tr").nth(1)).to_have_text("right19522")
     reliability = card.get_by_role("img", name=re.compile("^Reliability"))
