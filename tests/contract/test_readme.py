@@ -140,7 +140,7 @@ def _default(value: object) -> str:
     return "none" if value is None else f"`{value}`"
 
 
-@pytest.mark.parametrize("name", ["orientation", "selfie"])
+@pytest.mark.parametrize("name", ["orientation", "orientation-small", "selfie"])
 def test_the_shipped_models_figures_are_those_of_their_files(name: str):
     metadata = read_metadata(ModelRepository(ROOT / "models").path(name).read_bytes())
     assert metadata.metrics is not None
