@@ -10,6 +10,7 @@ from training.commands.importing import import_command
 from training.commands.publishing import publish
 from training.commands.quantizing import quantize
 from training.commands.searching import search
+from training.commands.sizing import sizes
 from training.commands.training import export, manifest, train
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its start-up notes hide ours
@@ -21,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (manifest, train, search, export, quantize, evaluate, compare, speed, publish):
+for command in (manifest, train, search, sizes, export, quantize, evaluate, compare, speed, publish):
     app.command()(command)
 app.command("import")(import_command)
 

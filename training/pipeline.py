@@ -118,10 +118,12 @@ def train(run: Run, *, resume: bool, devices: int = 1, callbacks: Sequence[keras
 
 
 def export_run(run: Run) -> None:
-    """Writes the best epoch's model: converted, checked against Keras, calibrated; not yet measured."""
-    if not run.folder.best_weights.is_file():
-        raise TrainingError(f"{run.folder.path} has no weights yet; `loupe-train train` makes them")
-    network = _best_network(run)
+    """Writes the best epoch's model: converted, checked against Keras, calibrated; not yet measured.
+
+    Raises:
+        TrainingError: there are no weights yet.
+    """
+    network = best_network(run)
     validation = load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache)
     pictures = np.array(validation.pixels[:PARITY_PICTURES])
     data = export(network, pictures)
@@ -130,8 +132,14 @@ def export_run(run: Run) -> None:
     run.folder.onnx.write_bytes(calibrated(data, metadata, photos, run.task, pictures))
 
 
-def _best_network(run: Run) -> keras.Model:
-    """The best weights in a float32 network of the input's size, whatever they were trained in."""
+def best_network(run: Run) -> keras.Model:
+    """The best weights in a float32 network of the input's size, whatever they were trained in.
+
+    Raises:
+        TrainingError: there are none yet.
+    """
+    if not run.folder.best_weights.is_file():
+        raise TrainingError(f"{run.folder.path} has no weights yet; `loupe-train train` makes them")
     network = new_network(run.recipe, run.task, "float32")
     network.load_weights(run.folder.best_weights)
     return averaged_over_turns(network, run.recipe.export.turns)

@@ -117,9 +117,14 @@ class Recipe(_Frozen):
 
     @model_validator(mode="after")
     def _takes_any_size(self) -> Self:
-        if self.augmentation.to_size and not self.architecture.name.startswith("efficientnet_lite"):
+        if self.augmentation.to_size and not self.takes_any_size:
             raise ValueError(f"augmentation.to_size is for networks that take any size, not {self.architecture.name}")
         return self
+
+    @property
+    def takes_any_size(self) -> bool:
+        """Whether the network's weights fit pictures of any size."""
+        return self.architecture.name.startswith("efficientnet_lite")
 
     @property
     def training_input(self) -> Preprocessing:

@@ -5,7 +5,7 @@ from training.architectures import build
 from training.export import export
 from training.inference import OnnxClassifier
 from training.tasks import turn_array
-from training.turning import averaged_over_turns
+from training.turning import averaged_over_turns, averages_over_turns
 
 SHAPE = (16, 16, 3)
 
@@ -47,3 +47,12 @@ def test_the_file_s_answers_turn_with_the_picture(network, pictures):
 
 def test_one_turn_is_the_network_itself(network):
     assert averaged_over_turns(network, 1) is network
+
+
+def test_answers_for_all_turns_give_what_the_averaging_network_would_answer(network, pictures):
+    all_turns = np.concatenate([turned(picture[None], k) for picture in pictures for k in range(4)])
+    means = averages_over_turns(network.predict(all_turns, verbose=0))
+    assert list(means) == [1, 2, 4]
+    for turns, mean in means.items():
+        expected = averaged_over_turns(network, turns).predict(all_turns, verbose=0)
+        assert np.abs(mean / mean.sum(axis=1, keepdims=True) - expected).max() < 1e-5
