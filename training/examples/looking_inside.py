@@ -70,7 +70,8 @@ def draw(kernels: Floats, features: Floats, seen: list[Seen], labels: list[str])
     left, right = upper.subfigures(1, 2, squeeze=False).flat
     strongest = np.argsort(-features.mean(axis=(1, 2)))[:SHOWN]
     shown = kernels[strongest].transpose(0, 2, 3, 1)  # three channels are shown as red, green and blue, zero as grey
-    _draw_tiles(left, f"the first layer: {len(shown)} of {len(kernels)} kernels", 0.5 + shown / np.abs(shown).max() / 2)
+    largest = np.abs(shown).max(axis=(1, 2, 3), keepdims=True)  # of each kernel: they differ much
+    _draw_tiles(left, f"the first layer: {len(shown)} of {len(kernels)} kernels", 0.5 + shown / largest / 2)
     brightest = np.maximum(features.max(axis=(1, 2), keepdims=True), 1e-6)  # a map may be all zero
     _draw_tiles(right, "what each finds in the first photo", (features / brightest)[strongest])
     plots = lower.subplots(1, 2 * len(seen), subplot_kw=BARE).reshape(-1, 2)
