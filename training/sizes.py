@@ -44,10 +44,12 @@ def at_sizes(run: Run, sides: Sequence[int], photos: Manifest) -> Iterator[AtSiz
         photos: to measure on; not those of the test split, if the figures are to choose a size.
 
     Raises:
-        TrainingError: the network takes no other size than its own, or has no weights yet.
+        TrainingError: there are no photos, or the network takes no other size than its own, or has no weights yet.
     """
     if not run.recipe.takes_any_size:
         raise TrainingError(f"{run.recipe.architecture.name} takes pictures of one size only")
+    if not photos.photos:
+        raise TrainingError("there are no photos to measure on")
     for side in sides:
         yield _at_size(run, side, photos)
 

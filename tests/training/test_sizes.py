@@ -67,3 +67,9 @@ def test_without_weights_it_says_what_makes_them(run, loupe_train):
     result = loupe_train("sizes", run.folder.path, 32)
     assert result.exit_code == 1
     assert "has no weights yet; `loupe-train train` makes them" in result.output
+
+
+def test_a_split_that_is_not_there_is_refused(run, loupe_train):
+    result = loupe_train("sizes", run.folder.path, 32, "--split", "validaton")
+    assert result.exit_code == 1
+    assert "there are no photos to measure on" in result.output
