@@ -81,7 +81,7 @@ lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that 
 
 proto: .venv-dev/synced-dev  ## generates the gRPC messages and stubs from their .proto file
 	$(dev)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. --grpc_python_out=. \
-		serving/open_inference/protobuf/open_inference.proto
+		serving/grpc/protobuf/open_inference.proto
 
 .venv-uv/made: requirements/uv.txt
 	$(if $(PYTHON),,$(error $(no_python)))

@@ -1,7 +1,7 @@
 """``python -m loadtest.bench``: what serving adds to the work that no server can avoid.
 
-The floor (``python -m serving.floor``: decode, preprocess, session, no HTTP) and the server take turns within one run,
-so that whatever else the machine does meets both. CPU time is that of the whole process tree.
+The floor (``python -m serving.engine.floor``: decode, preprocess, session, no HTTP) and the server take turns within
+one run, so that whatever else the machine does meets both. CPU time is that of the whole process tree.
 """
 
 import json
@@ -149,7 +149,7 @@ def _name(size: Size) -> str:
 
 @contextmanager
 def _floor() -> "Iterator[subprocess.Popen[str]]":
-    command = [sys.executable, "-m", "serving.floor"]
+    command = [sys.executable, "-m", "serving.engine.floor"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
             yield process

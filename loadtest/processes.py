@@ -16,7 +16,7 @@ _UTIME, _STIME = 11, 12  # places behind the command's name in /proc/PID/stat, s
 @contextmanager
 def server() -> Iterator[tuple[str, int]]:
     """Starts a server on a free port, with the models of LOUPE_MODELS; yields its URL and process id."""
-    command = [sys.executable, "-m", "serving.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
+    command = [sys.executable, "-m", "serving.commands.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
     quiet = {"LOUPE_LOG_LEVEL": "warning"} | os.environ
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=quiet) as process:  # noqa: S603
         try:

@@ -29,7 +29,7 @@
         └── PromotionError            the candidate must not replace the published version
 
 The message of each is one sentence: what was given, and what is allowed.
-Nothing here knows HTTP; ``serving/errors.py`` maps classes to statuses.
+Nothing here knows HTTP; ``serving/http/errors.py`` maps classes to statuses.
 """
 
 

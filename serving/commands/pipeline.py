@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.errors import ImageTooLargeError
-from serving.loading import threads
 from serving.settings import Settings
+from serving.settings.cores import threads
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.errors import LoupeError
-from serving.classifier import Prediction
 from serving.commands.common import reason, shown
+from serving.engine.classifier import Prediction
 
 COLUMNS = ("file", "model", "version", "label", "probability", "certain", "probabilities", "attributes", "error")
 _ROWS = 1000

@@ -15,7 +15,7 @@ from serving.commands.outcome import Action, Outcome
 from serving.commands.pipeline import read_photo
 from serving.commands.walking import Photo
 from serving.settings import Settings
-from serving.straightening import Method, Straightener, Upright
+from serving.upright.straightening import Method, Straightener, Upright
 
 _WRITABLE = 0o222
 

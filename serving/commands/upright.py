@@ -20,7 +20,7 @@ from serving.commands.turning import Turner, Turning
 from serving.commands.walking import TURNED, photos, tree_of
 from serving.service import PredictionService
 from serving.settings import Settings
-from serving.straightening import MODEL, Method, Straightener
+from serving.upright.straightening import MODEL, Method, Straightener
 
 
 def upright(

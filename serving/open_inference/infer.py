@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from models.errors import ImageError, RequestError
-from serving.answers import Answers, Timing
-from serving.classifier import Prediction
+from serving.engine.classifier import Prediction
 from serving.open_inference.messages import (
     OUTPUT,
     InferRequest,
@@ -16,6 +15,7 @@ from serving.open_inference.messages import (
 )
 from serving.open_inference.tensors import read_image
 from serving.service import PredictionService
+from serving.service.answers import Answers, Timing
 
 _MICROSECONDS = 1_000_000
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 
 from models.errors import RequestError
 from models.metadata import ModelMetadata
-from serving.version import service_version
+from serving.settings.version import service_version
 
 INPUT, OUTPUT, PLATFORM = "image", "probabilities", "onnx_onnxv1"
 

@@ -7,12 +7,12 @@ from typing import NamedTuple, Self
 
 from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from models.images import exif_orientation, open_header
-from serving.upright import jpeg, png, tiff, webp
-from serving.upright.blank import Frame
-from serving.upright.dct import turn_coefficients
-from serving.upright.edit import Edit
-from serving.upright.orientation import UPRIGHT, turned
-from serving.upright.recode import recode_jpeg, recode_png, recode_tiff, recode_webp
+from serving.upright.formats import jpeg, png, tiff, webp
+from serving.upright.formats.blank import Frame
+from serving.upright.formats.dct import turn_coefficients
+from serving.upright.formats.edit import Edit
+from serving.upright.formats.orientation import UPRIGHT, turned
+from serving.upright.formats.recode import recode_jpeg, recode_png, recode_tiff, recode_webp
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
 _LARGEST_THUMBNAIL = 1_000_000  # pixels

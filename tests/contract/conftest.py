@@ -28,7 +28,7 @@ READY = "Loupe is ready at "
 @contextmanager
 def serving(models: Path) -> Iterator[str]:
     """Runs ``loupe serve`` on a free port; yields its URL."""
-    command = [sys.executable, "-m", "serving.cli", "serve", "--models", str(models), "--port", "0"]
+    command = [sys.executable, "-m", "serving.commands.cli", "serve", "--models", str(models), "--port", "0"]
     environment = {"LOUPE_LOG_LEVEL": "warning"} | os.environ
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -145,8 +145,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[
 
 def _uncalibrated(photos: Path, task: str, root: Path) -> Path:
     """A manifest without a calibration split: a temperature fitted on it would come between Keras' answers and ours."""
-    from training.scan import scan
-    from training.tasks import task_named
+    from training.photos.scan import scan
+    from training.photos.tasks import task_named
 
     manifest = scan([photos], task_named(task))
     kept = replace(manifest, photos=tuple(photo for photo in manifest.photos if photo.split != "calibration"))
@@ -155,10 +155,10 @@ def _uncalibrated(photos: Path, task: str, root: Path) -> Path:
 
 
 def _train_and_publish(root: Path, name: str, recipe: str, photos: Path) -> Published:
-    from training import pipeline
-    from training.export import serving_model
-    from training.fit import new_network
-    from training.promotion import publish
+    from training.fitting.fit import new_network
+    from training.graph.export import serving_model
+    from training.pipeline import pipeline
+    from training.shipping.promotion import publish
 
     (root / f"{name}.toml").write_text(recipe)
     run = pipeline.begin(root / f"{name}.toml", [_uncalibrated(photos, name, root)], root / "runs" / name)

@@ -40,7 +40,10 @@ NOT_RUN = {
     ("deploying.md", "kubectl apply"): "no cluster; test_deploy.py builds and checks the manifests",
     ("protocols.md", "LOUPE_GRPC_PORT=8001 make serve"): "the server of each page is started so",
 } | {
-    ("own-classifier.md", words): "it trains for minutes; tests/training/test_own_classifier.py runs all of the page"
+    (
+        "own-classifier.md",
+        words,
+    ): "it trains for minutes; tests/training/commands/test_own_classifier.py runs all of the page"
     for words in (
         "train --task folder digits",
         "loupe predict",
@@ -101,7 +104,7 @@ class World:
             "LOUPE_GRPC_PORT": grpc_port,
             "LOUPE_MODELS": str(self.folder / "models"),
         }
-        command = [sys.executable, "-m", "serving.cli", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "serving.commands.cli", "serve", "--port", "0"]
         environment = os.environ | settings | {"PYTHONPATH": str(ROOT)}
         with (
             self.log.open("w") as log,
@@ -175,7 +178,8 @@ class World:
 
     def _make_programs(self) -> None:
         loupe, train = (
-            f'exec {sys.executable} -W ignore -m {module} "$@"' for module in ("serving.cli", "training.cli")
+            f'exec {sys.executable} -W ignore -m {module} "$@"'
+            for module in ("serving.commands.cli", "training.commands.cli")
         )
         ending = f'[ "$1" = serve ] && exec {sys.executable} -c "{_END_ONCE_READY}" "$@" --port 0\n'
         curl = f'exec {shutil.which("curl")} --fail-with-body --silent --show-error --write-out "\\n" "$@"'
@@ -193,7 +197,7 @@ class World:
 
 _END_ONCE_READY = """
 import subprocess, sys
-command = [sys.executable, '-m', 'serving.cli', *sys.argv[1:]]
+command = [sys.executable, '-m', 'serving.commands.cli', *sys.argv[1:]]
 with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     print(next(line for line in server.stdout if line.startswith('Loupe is ready at ')))
     server.terminate()

@@ -6,7 +6,7 @@ After a change that is meant: ``python tests/contract/test_openapi.py`` rewrites
 import json
 from pathlib import Path
 
-from serving.app import create_app
+from serving.http.app import create_app
 from serving.settings import Settings
 
 SNAPSHOT = Path(__file__).with_name("openapi.json")

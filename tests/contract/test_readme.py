@@ -35,7 +35,10 @@ def commands(word: str) -> str:
 
 def run(script: str, folder: Path) -> str:
     """Runs a block as a person would in the repository's root, with this interpreter in place of the environments."""
-    for program, module in ((".venv-dev/bin/loupe-train", "training.cli"), (".venv/bin/loupe", "serving.cli")):
+    for program, module in (
+        (".venv-dev/bin/loupe-train", "training.commands.cli"),
+        (".venv/bin/loupe", "serving.commands.cli"),
+    ):
         script = script.replace(program, f"{sys.executable} -W ignore -m {module}")
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

@@ -8,7 +8,7 @@ import pytest
 from loupe import errors
 from loupe.errors import error_of
 from models import errors as of_the_service
-from serving.errors import STATUSES, error_response
+from serving.http.errors import STATUSES, error_response
 
 
 @pytest.mark.parametrize("error", list(STATUSES), ids=lambda error: error.__name__)

@@ -19,8 +19,9 @@ from models.metadata import GoldenSample, Label, ModelMetadata
 from models.onnx_file import graph_sha256, with_properties
 from models.preprocessing import Preprocessing
 from models.repository import ModelRepository
-from serving.app import create_app
-from serving.server import Server, listen
+from serving.access.listening import listen
+from serving.http.app import create_app
+from serving.http.server import Server
 from serving.service import PredictionService
 from serving.settings import Settings
 

@@ -17,12 +17,12 @@ from models.metadata import ModelMetadata
 from models.onnx_file import graph_sha256, with_properties
 from models.preprocessing import Preprocessing
 from models.repository import read_metadata
-from training.cli import app
-from training.dataset import Photos
-from training.manifest import Manifest, Photo
-from training.recipe import Recipe
-from training.run_folder import RunFolder
-from training.tasks import ORIENTATION, Task, task_named
+from training.commands.cli import app
+from training.fitting.recipe import Recipe
+from training.fitting.run_folder import RunFolder
+from training.photos.dataset import Photos
+from training.photos.manifest import Manifest, Photo
+from training.photos.tasks import ORIENTATION, Task, task_named
 
 settings.register_profile("shared cores", deadline=None)  # a test that waits for a core is not slow
 settings.load_profile("shared cores")

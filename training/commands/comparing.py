@@ -8,10 +8,10 @@ import typer
 from models.errors import PromotionError
 from training.commands.given import model_file, test_photos_of
 from training.commands.parameters import ModelArgument
-from training.terminal import one_sentence, say, show_table
+from training.reporting.terminal import one_sentence, say, show_table
 
 if TYPE_CHECKING:
-    from training.comparison import Comparison
+    from training.measuring.comparison import Comparison
 
 
 def compare(
@@ -23,7 +23,7 @@ def compare(
     ] = None,
 ) -> None:
     """Asks two models about the same photos: who is right more often, and could that be chance?"""
-    from training import comparison
+    from training.measuring import comparison
 
     with one_sentence():
         test = test_photos_of(second, photos)
@@ -56,8 +56,8 @@ def speed(
     ] = None,
 ) -> None:
     """Times models in turn, on one thread and one picture a call; fails where one breaks the budget."""
-    from training.promotion import MAX_BYTES
-    from training.speed import seconds_per_image, talk_network
+    from training.measuring.speed import seconds_per_image, talk_network
+    from training.shipping.promotion import MAX_BYTES
 
     with one_sentence():
         base = model_file(reference).read_bytes() if reference else talk_network()

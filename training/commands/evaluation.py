@@ -8,11 +8,11 @@ import typer
 
 from models.errors import TrainingError
 from training.commands.parameters import RobustnessOption
-from training.terminal import one_sentence, say, show_metrics, show_sensor_answers
+from training.reporting.terminal import one_sentence, say, show_metrics, show_sensor_answers
 
 if TYPE_CHECKING:
-    from training.assessment import Assessment
-    from training.manifest import Manifest
+    from training.photos.manifest import Manifest
+    from training.reporting.assessment import Assessment
 
 ENOUGH_FOR_PERCENTAGES = 100  # photos whose label is their camera's tag
 
@@ -54,14 +54,14 @@ def evaluate(
         if json_file:
             json_file.write_text(json.dumps(measured.metrics.model_dump(mode="json"), indent=2) + "\n")
         if report:
-            from training.run_folder import RunFolder
+            from training.fitting.run_folder import RunFolder
 
             report.write_text(measured.page(RunFolder(file.parent).history()), encoding="utf-8")
             say(f"wrote {report}")
 
 
 def _evaluate_run(folder: Path, robustness: bool) -> None:
-    from training import pipeline
+    from training.pipeline import pipeline
 
     if folder.suffix == ".onnx":
         raise TrainingError(f"on which photos? {folder} is one file: name folders of photos, or a manifest.csv")
@@ -70,7 +70,7 @@ def _evaluate_run(folder: Path, robustness: bool) -> None:
 
 
 def _on_photos(model: Path, photos: list[Path], split: str, without_leaks: bool, robustness: bool) -> "Assessment":
-    from training.assessment import assess
+    from training.reporting.assessment import assess
 
     measured = assess(model, _listed(model, photos, split, without_leaks), robustness=robustness)
     show_metrics(measured.metrics)
@@ -79,8 +79,8 @@ def _on_photos(model: Path, photos: list[Path], split: str, without_leaks: bool,
 
 def _on_sensor_set(model: Path, photos: list[Path], with_upright: bool) -> "Assessment":
     """A handful of photos is shown one by one: a percentage of them would say nothing."""
-    from training.assessment import assess_on_sensor_set
-    from training.sensor_set import sensor_set
+    from training.measuring.sensor_set import sensor_set
+    from training.reporting.assessment import assess_on_sensor_set
 
     found = sensor_set(photos, with_upright=with_upright)
     measured = assess_on_sensor_set(model, found)
@@ -93,8 +93,8 @@ def _on_sensor_set(model: Path, photos: list[Path], with_upright: bool) -> "Asse
 
 def _listed(model: Path, photos: list[Path], split: str, without_leaks: bool) -> "Manifest":
     from models.repository import read_metadata
-    from training.pipeline import listed as list_photos
-    from training.tasks import task_of
+    from training.photos.tasks import task_of
+    from training.pipeline.pipeline import listed as list_photos
 
     listed = list_photos(photos, task_of(read_metadata(model.read_bytes()).labels))
     if photos[0].suffix != ".csv":

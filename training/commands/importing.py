@@ -8,7 +8,7 @@ import typer
 
 from models.errors import TrainingError
 from training.commands.parameters import SHIPPED, ModelsOption
-from training.terminal import one_sentence, say
+from training.reporting.terminal import one_sentence, say
 
 if TYPE_CHECKING:
     from models.preprocessing import Preprocessing
@@ -48,7 +48,7 @@ def import_command(
 ) -> None:
     """Publishes a classifier trained elsewhere (PyTorch, timm): normalisation and softmax go inside the graph."""
     from models.repository import ModelRepository
-    from training import importing, promotion
+    from training.shipping import importing, promotion
 
     with one_sentence():
         means, stds = _numbers(mean), _numbers(std)

@@ -7,7 +7,7 @@ import typer
 
 from training.commands.given import model_file, test_photos_of
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption
-from training.terminal import one_sentence, say
+from training.reporting.terminal import one_sentence, say
 
 
 def publish(
@@ -40,7 +40,7 @@ def publish_file(
         TrainingError: there is no such file, or it must not be published.
     """
     from models.repository import ModelRepository
-    from training import promotion
+    from training.shipping import promotion
 
     data = model_file(model).read_bytes()
     test = test_photos_of(model, photos)

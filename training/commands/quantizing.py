@@ -9,7 +9,7 @@ from models.errors import TrainingError
 from training.commands.given import model_file, photos_of
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption, RobustnessOption
 from training.commands.publishing import publish_file
-from training.terminal import one_sentence, say, show_table
+from training.reporting.terminal import one_sentence, say, show_table
 
 
 def quantize(
@@ -29,7 +29,7 @@ def quantize(
     models: ModelsOption = SHIPPED,
 ) -> None:
     """Makes a smaller copy of an fp32 model, calibrates it anew and measures it beside the original."""
-    from training.precision import lower_precision
+    from training.shipping.precision import lower_precision
 
     with one_sentence():
         original = model_file(model)

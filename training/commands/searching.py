@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from training.commands.parameters import PhotosArgument
-from training.terminal import one_sentence, say, show_counts
+from training.reporting.terminal import one_sentence, say, show_counts
 
 
 def search(
@@ -22,8 +22,8 @@ def search(
     ] = False,
 ) -> None:
     """Tries values from a recipe's [search] table, and writes the best recipe."""
-    from training import pipeline
-    from training.search import search
+    from training.pipeline import pipeline
+    from training.pipeline.search import search
 
     with one_sentence():
         folder = run or Path("runs") / f"{recipe.stem}-search"

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from training.commands.parameters import RunArgument
-from training.terminal import one_sentence, say, show_table
+from training.reporting.terminal import one_sentence, say, show_table
 
 if TYPE_CHECKING:
-    from training.sizes import AtSize
+    from training.pipeline.sizes import AtSize
 
 
 def sizes(
@@ -18,8 +18,8 @@ def sizes(
 ) -> None:
     """Measures a run's weights at other input sizes and, for orientation, averaged over two and four turns."""
     with one_sentence():
-        from training.pipeline import open_run
-        from training.sizes import at_sizes
+        from training.pipeline.pipeline import open_run
+        from training.pipeline.sizes import at_sizes
 
         opened = open_run(run)
         photos = opened.manifest.split(split)
@@ -29,7 +29,7 @@ def sizes(
 
 
 def _show(tried: "list[AtSize]") -> None:
-    from training.speed import seconds_per_image, talk_network
+    from training.measuring.speed import seconds_per_image, talk_network
 
     taken = seconds_per_image({"talk": talk_network()} | {str(at.side): at.data for at in tried})
     turns = list(tried[0].accuracy)

@@ -9,12 +9,12 @@ import typer
 from models.errors import TrainingError
 from training.commands.parameters import SHIPPED, ModelsOption, RunArgument
 from training.commands.publishing import publish_file
-from training.terminal import one_sentence, say, show_counts, show_metrics
+from training.reporting.terminal import one_sentence, say, show_counts, show_metrics
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
 
-    from training.pipeline import Run
+    from training.pipeline.pipeline import Run
 
 _RUNS = Path("runs")
 
@@ -36,9 +36,9 @@ def manifest(
     ] = 1.0,
 ) -> None:
     """Lists photos with digest, size, label, group of near-duplicates and split."""
-    from training.manifest import Manifest
-    from training.scan import scan
-    from training.tasks import task_named
+    from training.photos.manifest import Manifest
+    from training.photos.scan import scan
+    from training.photos.tasks import task_named
 
     with one_sentence():
         known = Manifest.read(output) if output.exists() else None
@@ -74,7 +74,7 @@ def train(
     models: ModelsOption = SHIPPED,
 ) -> None:
     """Photos to a measured model: manifest, fit, export, calibrate, evaluate and, if asked, publish."""
-    from training import pipeline
+    from training.pipeline import pipeline
 
     with one_sentence():
         current = _begin(photos, task, name, run, allow_leaks)
@@ -89,8 +89,8 @@ def train(
 
 
 def _begin(photos: list[Path], task: str | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":
-    from training import pipeline
-    from training.defaults import begin_by_task
+    from training.pipeline import pipeline
+    from training.pipeline.defaults import begin_by_task
 
     if task is not None:
         name = name or _model_name(photos[0])
@@ -110,14 +110,14 @@ def _model_name(photos: Path) -> str:
 def _callbacks(mlflow: Path | None, run: "Run") -> "list[Callback]":
     if mlflow is None:
         return []
-    from training.tracking import MlflowLog
+    from training.fitting.tracking import MlflowLog
 
     return [MlflowLog(mlflow, run.recipe, run.folder)]
 
 
 def export(run: RunArgument) -> None:
     """Converts a run's best weights to ONNX and checks that both answer alike."""
-    from training import pipeline
+    from training.pipeline import pipeline
 
     with one_sentence():
         pipeline.export_run(pipeline.open_run(run))

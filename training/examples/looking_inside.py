@@ -19,7 +19,7 @@ from skimage.data import astronaut, coffee
 
 from models.repository import ModelRepository, read_metadata
 from training.examples.drawing import BARE, command_line, save
-from training.inference import OnnxClassifier
+from training.graph.inference import OnnxClassifier
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]

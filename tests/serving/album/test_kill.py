@@ -24,7 +24,7 @@ BAR = 0.5
 
 
 def command(models: Path, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", "serving.cli", "upright", *map(str, arguments), "--models", str(models)]
+    return [sys.executable, "-m", "serving.commands.cli", "upright", *map(str, arguments), "--models", str(models)]
 
 
 def run(models: Path, *arguments: object) -> str:

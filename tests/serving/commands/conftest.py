@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from serving.cli import app
+from serving.commands.cli import app
 
 TURN = {"up": 0, "right": 270, "down": 180, "left": 90}
 

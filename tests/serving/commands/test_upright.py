@@ -280,7 +280,7 @@ def test_ctrl_c_tells_what_was_done_and_the_next_run_goes_on(loupe, models, tmp_
         *listening,
         sys.executable,
         "-m",
-        "serving.cli",
+        "serving.commands.cli",
         "upright",
         str(tree),
         "--apply",

@@ -11,7 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from models.errors import UndecodableImageError, UnsupportedImageError
-from serving.upright.dct import turn_coefficients
+from serving.upright.formats.dct import turn_coefficients
 from serving.upright.photo_file import PhotoFile
 
 SUBSAMPLINGS = {"4:4:4": (8, 8), "4:2:2": (16, 8), "4:2:0": (16, 16)}  # width and height of an MCU

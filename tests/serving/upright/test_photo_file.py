@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from models.errors import ImageError, UnsupportedImageError
 from models.images import ImageLimits, decode
-from serving.upright.orientation import turned
+from serving.upright.formats.orientation import turned
 from serving.upright.photo_file import PhotoFile
 
 TAGS = (None, *range(1, 9))

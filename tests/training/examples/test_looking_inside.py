@@ -9,12 +9,12 @@ from models.metadata import ModelMetadata
 from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
 from models.repository import ModelRepository
-from training import architectures
 from training.examples import looking_inside
-from training.export import export
-from training.inference import OnnxClassifier
-from training.stamp import stamp
-from training.tasks import ORIENTATION
+from training.graph.export import export
+from training.graph.inference import OnnxClassifier
+from training.networks import architectures
+from training.photos.tasks import ORIENTATION
+from training.shipping.stamp import stamp
 
 
 @pytest.fixture(scope="module", params=[("orientation_talk", 16, 1), ("efficientnet_lite0", 32, 2)], ids=lambda p: p[0])

@@ -1,0 +1,58 @@
+"""API keys: who may call, where the operator has named a file of keys."""
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+from itertools import product
+from pathlib import Path
+
+from models.errors import SettingsError, UnauthorizedError
+
+
+class ApiKeys:
+    """The keys of a file; only their digests stay in memory."""
+
+    def __init__(self, file: Path) -> None:
+        """Reads the file.
+
+        Raises:
+            SettingsError: it cannot be read, or holds no key.
+        """
+        self._file = file
+        self.reload()
+
+    def reload(self) -> None:
+        """Reads the file anew; if that fails, the keys stay as they are.
+
+        Raises:
+            SettingsError: it cannot be read, or holds no key.
+        """
+        try:
+            lines = self._file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise SettingsError(f"the API keys in {self._file} cannot be read: {reason}") from None
+        keys = {key for line in lines if (key := line.partition("#")[0].strip())}
+        if not keys:
+            raise SettingsError(f"there is no API key in {self._file}; it holds one a line")
+        self._digests = [_digest(key) for key in keys]
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Looks for a key in ``authorization: Bearer …`` and ``x-api-key``, in a time that tells nothing of the keys.
+
+        Raises:
+            UnauthorizedError: there is none, or none of ours.
+        """
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        # Either may hold it: of a control call's two, `Authorization` has the admin token.
+        given = [headers.get("x-api-key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
+        pairs = product(map(_digest, given), self._digests)
+        if not sum(hmac.compare_digest(one, other) for one, other in pairs):
+            raise UnauthorizedError(
+                "the API key is missing or wrong; it belongs into `Authorization: Bearer …` or `X-API-Key`"
+            )
+
+
+def _digest(key: str) -> bytes:
+    """Of one length for every key, and of the same bytes as HTTP brings them."""
+    return sha256(key.encode("latin-1", "backslashreplace")).digest()

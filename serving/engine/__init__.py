@@ -1,0 +1,1 @@
+"""Engine: pictures and models, and the threads that bring them together."""

@@ -1,0 +1,116 @@
+"""Classifier: a model behind its batcher; one tensor in, one Prediction out."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.metadata import ModelMetadata
+from serving.engine.batcher import Batched, Batcher
+from serving.engine.observer import UNOBSERVED, Observer
+from serving.engine.onnx_model import OnnxModel
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's answer for one image.
+
+    Attributes:
+        label: by the model's decision rule.
+        probability: calibrated, of ``label``.
+        certain: whether ``probability`` reaches the label's threshold.
+        probabilities: of every label, in the model's order, to six places.
+        attributes: what a client may do with the label, e.g. ``{"rotate_clockwise": 270}``.
+    """
+
+    label: str
+    probability: float
+    certain: bool
+    probabilities: dict[str, float]
+    attributes: dict[str, str | int | float | bool]
+
+    @classmethod
+    def of(cls, metadata: ModelMetadata, probabilities: NDArray[np.float32]) -> Self:
+        """Reads one image's ``float32[K]``."""
+        index, probability, certain = metadata.decide(probabilities)
+        rounded = [round(float(value), 6) for value in probabilities]
+        label = metadata.labels[index]
+        named = dict(zip(metadata.label_names, rounded, strict=True))
+        return cls(label.name, round(probability, 6), certain, named, dict(label.attributes))
+
+    def top(self, count: int) -> Self:
+        """Keeps the likeliest labels, likeliest first."""
+        likeliest = sorted(self.probabilities.items(), key=lambda item: -item[1])
+        return replace(self, probabilities=dict(likeliest[:count]))
+
+
+class Classifier:
+    """Answers single images; they share the model's batches with those of all other callers."""
+
+    def __init__(self, model: OnnxModel, *, workers: int, max_queue: int, observer: Observer = UNOBSERVED) -> None:
+        self.model = model
+        self.metadata = model.metadata
+        self._batcher = Batcher[NDArray[np.uint8], NDArray[np.float32]](
+            partial(_run, model, observer), max_batch=model.max_batch, max_queue=max_queue, workers=workers
+        )
+        self._users = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for a worker."""
+        return self._batcher.waiting
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps the classifier from being given up while a request is under way; for the event loop's thread."""
+        self._users += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._idle.set()
+
+    async def predict(self, pixels: NDArray[np.uint8], deadline: float = inf) -> Batched[Prediction]:
+        """Answers one image, ``uint8[H, W, C]`` as ``metadata.preprocessing.apply`` returns it.
+
+        Raises:
+            DeadlineExceededError: no worker was free before ``perf_counter()`` reached the deadline.
+            LoupeError: as ``submit``.
+        """
+        batched = await asyncio.wrap_future(self.submit(pixels, deadline))
+        return Batched(Prediction.of(self.metadata, batched.result), batched.queue_s, batched.run_s)
+
+    def submit(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[NDArray[np.float32]]]":
+        """Queues one image; its future gets the probabilities, ``float32[K]``.
+
+        Raises:
+            QueueFullError: too many images wait for this model.
+            NotReadyError: the model is being unloaded.
+        """
+        return self._batcher.submit(pixels, deadline)
+
+    async def retire(self) -> None:
+        """Waits for the requests that use it, then closes it."""
+        await self._idle.wait()
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """Answers what waits, then ends the workers."""
+        self._batcher.close()
+
+
+def _run(model: OnnxModel, observer: Observer, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """No method: a classifier that its own workers refer to would wait for the garbage collector to be freed."""
+    observer.batch_ran(model.metadata.name, len(images))
+    return model.run(images)

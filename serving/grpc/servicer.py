@@ -1,0 +1,78 @@
+"""GRPCInferenceService: the protocol's calls over gRPC, answered as those over HTTP are."""
+
+from typing import Any
+
+from serving.access.control import check_token
+from serving.grpc.messages import read_request, write_metadata, write_response
+from serving.grpc.protobuf import open_inference_pb2 as pb
+from serving.grpc.protobuf.open_inference_pb2_grpc import GRPCInferenceServiceServicer
+from serving.open_inference.infer import describe, infer
+from serving.open_inference.messages import ServerMetadata
+from serving.open_inference.repository import read_index, refuse_overrides
+from serving.service import PredictionService
+
+_Context = Any  # grpc.aio.ServicerContext; grpcio ships no types
+
+
+class OpenInferenceServicer(GRPCInferenceServiceServicer):
+    """One method for each call; a LoupeError becomes a status outside, in ``serving.grpc.calls``."""
+
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+
+    async def ServerLive(self, _: pb.ServerLiveRequest, __: _Context) -> pb.ServerLiveResponse:
+        """The event loop turns."""
+        return pb.ServerLiveResponse(live=True)
+
+    async def ServerReady(self, _: pb.ServerReadyRequest, __: _Context) -> pb.ServerReadyResponse:
+        """Every model is loaded, warm and right on its golden samples."""
+        return pb.ServerReadyResponse(ready=self._service.ready)
+
+    async def ModelReady(self, request: pb.ModelReadyRequest, _: _Context) -> pb.ModelReadyResponse:
+        """The same of one model; a model that is not there is NOT_FOUND."""
+        self._service.classifier(request.name, request.version or None)
+        return pb.ModelReadyResponse(ready=self._service.ready)
+
+    async def ServerMetadata(self, _: pb.ServerMetadataRequest, __: _Context) -> pb.ServerMetadataResponse:
+        """Which server this is, and which extensions of the protocol it has."""
+        return pb.ServerMetadataResponse(**ServerMetadata().model_dump())
+
+    async def ModelMetadata(self, request: pb.ModelMetadataRequest, _: _Context) -> pb.ModelMetadataResponse:
+        """What a model takes and gives."""
+        return write_metadata(describe(self._service, request.name, request.version or None))
+
+    async def ModelInfer(self, request: pb.ModelInferRequest, context: _Context) -> pb.ModelInferResponse:
+        """Probabilities of encoded photos or ready-made tensors."""
+        remaining_s, longest_s = context.time_remaining(), self._service.settings.request_timeout_s
+        timeout_s = longest_s if remaining_s is None else min(remaining_s, longest_s)
+        name, version, raw = request.model_name, request.model_version or None, bool(request.raw_input_contents)
+        with self._service.bodies.lease() as take:
+            take(request.ByteSize())
+            response, _ = await infer(self._service, name, version, read_request(request), timeout_s)
+        return write_response(response, raw)
+
+    async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, _: _Context) -> pb.RepositoryIndexResponse:
+        """Every version on disk or in memory, or only those that are ready."""
+        entries = read_index(self._service, request.ready)
+        return pb.RepositoryIndexResponse(models=[entry.model_dump() for entry in entries])
+
+    async def RepositoryModelLoad(
+        self, request: pb.RepositoryModelLoadRequest, context: _Context
+    ) -> pb.RepositoryModelLoadResponse:
+        """Loads what is new of a model."""
+        self._check_token(context)
+        refuse_overrides(request.parameters)
+        await self._service.registry.load(request.model_name)
+        return pb.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(
+        self, request: pb.RepositoryModelUnloadRequest, context: _Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        """Gives a model up until it is loaded again."""
+        self._check_token(context)
+        await self._service.registry.unload(request.model_name)
+        return pb.RepositoryModelUnloadResponse()
+
+    def _check_token(self, context: _Context) -> None:
+        metadata = dict(context.invocation_metadata() or ())
+        check_token(self._service.settings, str(metadata.get("authorization", "")))

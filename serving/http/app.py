@@ -1,0 +1,102 @@
+"""create_app: the loaded service behind its routes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
+from types import ModuleType
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from models.errors import SettingsError
+from serving.access.keys import ApiKeys
+from serving.http.errors import add_error_handlers
+from serving.http.middleware import add_middleware
+from serving.http.routes import (
+    health,
+    labels,
+    metrics,
+    open_inference,
+    predict,
+    repository,
+    tensorflow_serving,
+    upright,
+    web,
+)
+from serving.http.schemas import ErrorBody
+from serving.observability.metrics import Metrics
+from serving.observability.tracing import Tracing
+from serving.service import PredictionService
+from serving.settings import PREFIX, Settings
+from serving.settings.version import service_version
+from serving.upright.straightening import Straightener
+from serving.versions.hangup import on_hangup
+from serving.versions.watching import watching
+
+# FastAPI's own tells paths, queries and the texts of exceptions to any provider that a process has; see tracing.py.
+_NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Loads the models and builds the application; from then on it is ready, until it shuts down.
+
+    Args:
+        settings: by default those of the environment.
+
+    Raises:
+        LoupeError: a setting, a model or the device is wrong.
+    """
+    settings = settings or Settings.load()
+    if settings.grpc_port is not None:
+        _grpc_server().refuse_taken(settings)
+    keys = None if settings.api_keys_file is None else ApiKeys(settings.api_keys_file)
+    tracing = None if settings.tracing_endpoint is None else Tracing(settings.tracing_endpoint)
+    counted = Metrics([] if tracing is None else [tracing.trace])
+    service = PredictionService.load(settings, counted)
+    counted.watch(service)
+    app: FastAPI = FastAPIOffline(
+        title="Loupe",
+        description="Image classifiers over HTTP.",
+        version=service_version(),
+        redoc_url=None,
+        telemetry=_NO_TELEMETRY,
+        lifespan=_lifespan,
+        responses={422: {"model": ErrorBody, "description": "A parameter is not allowed."}},
+    )
+    app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
+    app.state.straightener = Straightener(service)
+    for routes in (predict, upright, labels, tensorflow_serving, open_inference, repository, health, metrics):
+        app.include_router(routes.router)
+    if settings.web:
+        app.include_router(web.web_router())
+    add_error_handlers(app)
+    add_middleware(app, service, counted.recorder, keys)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: PredictionService = app.state.service
+    async with AsyncExitStack() as stack:
+        if app.state.tracing is not None:
+            stack.callback(app.state.tracing.close)
+        stack.callback(service.close)
+        stack.callback(app.state.straightener.close)
+        reread = [] if app.state.keys is None else [app.state.keys.reload]
+        stack.enter_context(on_hangup([*reread, service.registry.refresh_soon]))
+        if service.settings.reload == "watch":
+            await stack.enter_async_context(watching(service.settings.models, service.registry.refresh))
+        if service.settings.grpc_port is not None:
+            grpc = _grpc_server().GrpcServer(service, app.state.metrics.recorder, app.state.keys)
+            await stack.enter_async_context(grpc)
+        yield
+
+
+def _grpc_server() -> ModuleType:
+    """Imported only if it is wanted, as its extra need not be installed."""
+    try:
+        return import_module("serving.grpc.server")
+    except ImportError:
+        raise SettingsError(
+            f"{PREFIX}GRPC_PORT is set, which needs the extra `grpc`: pip install 'loupe[grpc]'"
+        ) from None

@@ -1,0 +1,193 @@
+"""Connection: uvicorn's, with bounds on a request's headers, and with an end that refused clients live to read."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
+from serving.http.errors import STATUSES, error_body
+
+_MIB = 1024 * 1024
+_LINGER_S = 2  # at least; a body may take longer, see `_linger`
+_LINGER_BYTES = 256 * _MIB  # four of the largest requests that are taken by default
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn ends a connection that is idle after an answer; this one also ends those that never ask whole.
+
+    Whoever is refused early may still be sending. Closing then would reset the connection, and a client that reads only
+    after it has sent all would lose the answer. So what is on its way is read and thrown away: within bounds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        max_header_bytes: int,
+        idle_timeout_s: float,
+        body_timeout_s: float,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._max_header_bytes = max_header_bytes
+        self._idle_timeout_s = idle_timeout_s
+        self._body_timeout_s = body_timeout_s
+        self._begun = False  # a request whose headers have not all come
+        self._arriving = False  # a request whose headers have come, and whose body has not
+        self._lingering = False
+        self._header_bytes = 0
+        self._discarded_bytes = 0
+        self._body_until = 0.0
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Waits for the first request."""
+        super().connection_made(transport)
+        self._wait(self._idle_timeout_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits no more."""
+        super().connection_lost(exc)
+        self._stop_waiting()
+        if self.cycle is not None:
+            self.cycle.transport = self.transport  # else they would hold each other until garbage is collected
+
+    def data_received(self, data: bytes) -> None:
+        """Refuses headers as soon as there are too many bytes of them, whole or not."""
+        if self._lingering or self._answered_early():
+            self._discarded_bytes += len(data)
+            if self._discarded_bytes > _LINGER_BYTES:
+                self.transport.close()
+        if self._lingering or self.transport.is_closing():
+            return
+        if self._begun:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self._begun and not self._lingering:
+            self._header_bytes = max(
+                self._header_bytes, self._parsed_bytes()
+            )  # some came with an earlier request's end
+            if self._header_bytes > self._max_header_bytes:
+                self._refuse(self._too_large())
+
+    def on_message_begin(self) -> None:
+        """Counts from here on."""
+        super().on_message_begin()
+        self._begun, self._header_bytes = True, 0
+        self._wait(self._idle_timeout_s)
+
+    def on_headers_complete(self) -> None:
+        """Starts the request."""
+        self._begun = False
+        self._stop_waiting()
+        self._header_bytes = self._parsed_bytes()
+        if self._header_bytes > self._max_header_bytes:
+            raise self._too_large()  # which ends up in `send_400_response`
+        super().on_headers_complete()
+        self._arriving, self._discarded_bytes = True, 0
+        self._body_until = self.loop.time() + self._body_timeout_s
+        self.cycle.transport = _CycleTransport(self.transport, self._close)
+
+    def on_message_complete(self) -> None:
+        """After an early answer, the next request is waited for from here on; uvicorn would wait for ever."""
+        super().on_message_complete()
+        if self._answered_early():
+            self._wait(self._idle_timeout_s)
+        self._arriving = False
+
+    def on_response_complete(self) -> None:
+        """An early answer leaves the rest of the body as much time as an idle connection has."""
+        super().on_response_complete()
+        if self._lingering:
+            self._unset_keepalive_if_required()
+        elif self._answered_early():
+            self._wait(self._idle_timeout_s)
+            self.cycle.body.clear()
+
+    def shutdown(self) -> None:
+        """Leaves a client that was refused the time to hear of it."""
+        if self._answered_early():
+            self._linger()
+        elif not self._lingering:
+            super().shutdown()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn for whatever the parser does not take; its own answer is plain text."""
+        if self._header_bytes > self._max_header_bytes:
+            self._refuse(self._too_large())
+        else:
+            self._refuse(RequestError("the bytes are no HTTP request"))
+
+    def _parsed_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _too_large(self) -> HeadersTooLargeError:
+        return HeadersTooLargeError(f"the headers have more than the {self._max_header_bytes} bytes that are allowed")
+
+    def _answered_early(self) -> bool:
+        return self._arriving and self.cycle.response_complete
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._waiting = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _give_up(self) -> None:
+        if self._begun and not self._lingering:
+            self._refuse(RequestTimeoutError(f"the headers did not arrive within {self._idle_timeout_s:g} s"))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: LoupeError) -> None:
+        """Answers and closes; merely closes where that would get into the answer to an earlier request."""
+        if self._arriving or (self.cycle is not None and not self.cycle.response_complete):
+            self.transport.close()
+            return
+        body = error_body(error).model_dump_json().encode()
+        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[STATUSES[type(error)]] + head.encode() + body)
+        self._linger()
+
+    def _close(self) -> None:
+        if self._arriving and not self.transport.is_closing():
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        """Says that nothing more will come, and reads on for as long as a body that is not refused might arrive."""
+        self._lingering, self._arriving = True, False
+        self.pipeline.clear()
+        if self.cycle is not None:
+            self.cycle.body.clear()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self._wait(max(_LINGER_S, self._body_until - self.loop.time()))
+
+
+class _CycleTransport(asyncio.Transport):
+    """What uvicorn writes an answer to; how it is closed is the connection's to decide."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        super().__init__()
+        self._transport = transport
+        self._close = close
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._close()

@@ -1,0 +1,133 @@
+"""Error class → HTTP status, and the one body that every error has."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+
+from models.errors import (
+    DeadlineExceededError,
+    ForbiddenError,
+    HeadersTooLargeError,
+    ImageTooLargeError,
+    InvalidModelError,
+    LoupeError,
+    ModelNotFoundError,
+    NotReadyError,
+    QueueFullError,
+    RequestError,
+    RequestTimeoutError,
+    RequestTooLargeError,
+    UnauthorizedError,
+    UndecodableImageError,
+    UnsupportedImageError,
+)
+from serving.http.schemas import ErrorBody
+from serving.observability.logging import REQUEST_ID_HEADER, request_id
+from serving.observability.recorder import current_record
+
+STATUSES: dict[type[LoupeError], int] = {
+    RequestError: 400,
+    InvalidModelError: 400,
+    UnauthorizedError: 401,
+    ForbiddenError: 403,
+    ModelNotFoundError: 404,
+    RequestTimeoutError: 408,
+    ImageTooLargeError: 413,
+    RequestTooLargeError: 413,
+    UnsupportedImageError: 415,
+    UndecodableImageError: 422,
+    QueueFullError: 429,
+    HeadersTooLargeError: 431,
+    NotReadyError: 503,
+    DeadlineExceededError: 504,
+}
+"""A class that is not here has its nearest ancestor's status, and 500 if none is here."""
+
+ANSWERING = tuple(error for error in STATUSES if error not in (InvalidModelError, ForbiddenError))
+"""What calls that predict may meet; the others are for control calls."""
+
+_HEADERS: dict[type[LoupeError], dict[str, str]] = {
+    QueueFullError: {"Retry-After": "1"},
+    # The rest of the body is not read, so the connection cannot carry another request.
+    RequestTimeoutError: {"Connection": "close"},
+    RequestTooLargeError: {"Connection": "close"},
+    UnauthorizedError: {"WWW-Authenticate": "Bearer"},
+}
+_CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is left to read it, but the log is
+
+
+def error_body(error: LoupeError) -> ErrorBody:
+    """The body of an error, and what stands in the place of a bad image among several."""
+    return ErrorBody(error=str(error), error_type=type(error).__name__)
+
+
+def error_response(error: LoupeError) -> Response:
+    """The whole answer, for those who meet the error before the routes do."""
+    return _response(_status(error), str(error), type(error).__name__, _HEADERS.get(type(error)))
+
+
+def documented(*errors: type[LoupeError]) -> dict[int | str, dict[str, object]]:
+    """What openapi.json says of these errors, by status."""
+    said: dict[int | str, dict[str, object]] = {}
+    for error in errors:
+        status = STATUSES[error]
+        others = f"{said[status]['description']} " if status in said else ""
+        said[status] = {"model": ErrorBody, "description": f"{others}{error.__doc__}"}
+    return said
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Gives every error of the service and of the framework its status and body.
+
+    All are coroutines: Starlette sends plain functions through a pool of 40 threads, and the many 429s of a full house
+    had those fight for the interpreter.
+    """
+    app.add_exception_handler(LoupeError, _loupe_error)
+    app.add_exception_handler(HTTPException, _framework_error)
+    app.add_exception_handler(RequestValidationError, _invalid_parameter)
+    app.add_exception_handler(ClientDisconnect, _client_gone)
+    app.add_exception_handler(Exception, _internal_error)
+
+
+def _status(error: Exception) -> int:
+    return next((STATUSES[class_] for class_ in type(error).__mro__ if class_ in STATUSES), 500)
+
+
+def _response(status: int, error: str, error_type: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    if (record := current_record.get()) is not None:
+        record.error_type = error_type
+    return JSONResponse({"error": error, "error_type": error_type}, status, headers)
+
+
+async def _loupe_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LoupeError)  # noqa: S101 - Starlette types every handler's argument as Exception
+    return error_response(error)
+
+
+async def _framework_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    headers = dict(error.headers or {})
+    sentence = f"{request.method} {request.url.path}: {error.detail}"
+    if "Allow" in headers:
+        sentence += f"; allowed: {headers['Allow']}"
+    return _response(error.status_code, sentence, type(error).__name__, headers)
+
+
+async def _invalid_parameter(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    first = error.errors()[0]
+    sentence = f"the {first['loc'][0]} parameter {first['loc'][-1]} is not allowed: {first['msg']}"
+    return _response(422, sentence, type(error).__name__)
+
+
+async def _client_gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
+async def _internal_error(_: Request, error: Exception) -> Response:
+    """Its traceback is for the log; the id leads there."""
+    current = request_id.get() or "none"
+    sentence = f"the service made a mistake; its log has it under the request id {current}"
+    return _response(500, sentence, type(error).__name__, {REQUEST_ID_HEADER: current})

@@ -1,0 +1,39 @@
+"""Which calls need an API key."""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models.errors import UnauthorizedError
+from serving.access.keys import ApiKeys
+from serving.http.errors import error_response
+from serving.http.web import FILES
+
+# The page holds no secret; it asks its user for the key that its calls need.
+_OPEN = frozenset({"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", *FILES})
+_METRICS = "/metrics"
+
+
+class RequireKey:
+    """ASGI middleware: whatever is not opened here needs a key, routes that nobody has thought of yet included."""
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, *, guard_metrics: bool) -> None:
+        self._app = app
+        self._keys = keys
+        self._open = _OPEN if guard_metrics else _OPEN | {_METRICS}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] == "http" and _route_path(scope) not in self._open:
+            try:
+                self._keys.check(Headers(scope=scope))
+            except UnauthorizedError as error:
+                await error_response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _route_path(scope: Scope) -> str:
+    """The path that the router sees: without the prefix that a proxy may leave in it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) if path.startswith(root + "/") else path

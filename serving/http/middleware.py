@@ -1,0 +1,56 @@
+"""What every HTTP request passes through before it meets a route."""
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from serving.access.keys import ApiKeys
+from serving.http.admission import RefuseWhenFull
+from serving.http.keys import RequireKey
+from serving.observability.logging import REQUEST_ID_HEADER, RequestLog
+from serving.observability.recorder import Recorder, RecordRequests
+from serving.service import PredictionService
+
+_FROM_PAGES = ["authorization", "x-api-key", "content-type", "content-encoding", "request-timeout", "traceparent"]
+_FROM_PAGES += ["inference-header-content-length", REQUEST_ID_HEADER]
+_TO_PAGES = [REQUEST_ID_HEADER, "Server-Timing", "Retry-After", "Inference-Header-Content-Length"]
+_TO_PAGES += ["Loupe-Rotated-Clockwise", "Loupe-Probability", "Loupe-Certain", "Loupe-Method"]
+
+
+def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder, keys: ApiKeys | None) -> None:
+    """Wraps the application, from the inside out: a refusal for want of a key is still counted and logged."""
+    settings = service.settings
+    app.add_middleware(RefuseWhenFull, service=service)
+    if keys is not None:
+        app.add_middleware(RequireKey, keys=keys, guard_metrics=settings.metrics_need_key)
+    if settings.cors_origins is not None:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=_listed(settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=_FROM_PAGES,
+            expose_headers=_TO_PAGES,
+        )
+    app.add_middleware(RecordRequests, recorder=recorder)
+    app.add_middleware(RequestLog)
+    if settings.trusted_proxies is not None:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=_listed(settings.trusted_proxies))
+    if settings.root_path is not None:
+        app.add_middleware(_UnderRoot, root_path=settings.root_path)
+
+
+class _UnderRoot:
+    """Tells the routes their prefix; unlike uvicorn's own setting, whether the proxy strips it or leaves it."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app = app
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["root_path"] = self._root_path
+        await self._app(scope, receive, send)
+
+
+def _listed(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",")]

@@ -1,0 +1,62 @@
+"""GET /health…, /version: is it up, and which one is it."""
+
+import onnxruntime
+from fastapi import APIRouter
+
+from models.errors import NotReadyError
+from serving.http.errors import documented
+from serving.http.routes.dependencies import Service
+from serving.http.schemas import Health, Live, ModelHealth, ModelVersion, Ready, ServiceVersion, Version
+from serving.service import PredictionService
+from serving.settings.version import git_revision, service_version
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health/live")
+async def live() -> Live:
+    """The event loop turns."""
+    return Live()
+
+
+@router.get("/health/ready", responses=documented(NotReadyError))
+async def ready(service: Service) -> Ready:
+    """Every model is loaded, warm and right on its golden samples; else 503."""
+    if not service.ready:
+        raise NotReadyError("the service is shutting down")
+    return Ready()
+
+
+@router.get("/health")
+async def health(service: Service) -> Health:
+    """Both, model by model; always 200, as it is a report."""
+    models = {
+        name: ModelHealth(version=str(classifier.metadata.version), ready=service.ready)
+        for name, classifier in service.classifiers.items()
+    }
+    return Health(live=True, ready=service.ready, models=models)
+
+
+@router.get("/version")
+async def version(service: Service) -> Version:
+    """The service, ONNX Runtime, the provider in use, and each model with its metrics."""
+    models = _models(service)
+    return Version(
+        service=ServiceVersion(version=service_version(), git_revision=git_revision()),
+        onnxruntime=onnxruntime.__version__,
+        provider=", ".join(sorted({model.provider for model in models.values()})),
+        models=models,
+    )
+
+
+def _models(service: PredictionService) -> dict[str, ModelVersion]:
+    return {
+        name: ModelVersion(
+            version=str(classifier.metadata.version),
+            sha256=classifier.model.sha256,
+            provider=classifier.model.provider,
+            labels=list(classifier.metadata.label_names),
+            metrics=classifier.metadata.metrics,
+        )
+        for name, classifier in service.classifiers.items()
+    }

@@ -1,0 +1,56 @@
+"""The model repository extension of Open Inference: what there is, and models that come and go.
+
+Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
+"""
+
+from typing import TypeVar
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ValidationError
+
+from models.errors import ForbiddenError, InvalidModelError, ModelNotFoundError, RequestError, UnauthorizedError
+from serving.http.errors import documented
+from serving.http.routes.dependencies import Admin, Service
+from serving.http.routes.stream import read_all
+from serving.open_inference.messages import ControlRequest, IndexEntry, IndexRequest, malformed
+from serving.open_inference.repository import read_index, refuse_overrides
+from serving.service import PredictionService
+
+router = APIRouter(prefix="/v2/repository", tags=["open inference"])
+
+_CONTROL = documented(RequestError, InvalidModelError, UnauthorizedError, ForbiddenError, ModelNotFoundError)
+_Read = TypeVar("_Read", bound=BaseModel)
+
+
+@router.post("/index", responses=documented(RequestError))
+async def index(request: Request, service: Service) -> list[IndexEntry]:
+    """Every version on disk or in memory; with `{"ready": true}` only those that can be asked."""
+    wanted = await _read(request, service, IndexRequest)
+    return read_index(service, wanted.ready)
+
+
+@router.post("/models/{model}/load", dependencies=[Admin], responses=_CONTROL)
+async def load(model: str, request: Request, service: Service) -> dict[str, str]:
+    """Loads what is new of a model; a version that is refused leaves all as it was."""
+    control = await _read(request, service, ControlRequest)
+    refuse_overrides(control.parameters)
+    await service.registry.load(model)
+    return {}
+
+
+@router.post("/models/{model}/unload", dependencies=[Admin], responses=_CONTROL)
+async def unload(model: str, request: Request, service: Service) -> dict[str, str]:
+    """Gives a model up until it is loaded again; what was begun is still answered."""
+    await _read(request, service, ControlRequest)
+    await service.registry.unload(model)
+    return {}
+
+
+async def _read(request: Request, service: PredictionService, what: type[_Read]) -> _Read:
+    """A body may be left out, whatever its type is said to be."""
+    with service.bodies.lease() as take:
+        body = await read_all(request, service.settings, take)
+    try:
+        return what.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise malformed(error, "JSON body") from None

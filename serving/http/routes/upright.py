@@ -1,0 +1,94 @@
+"""POST /v1/upright: a photo in, the same photo upright out."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from models.errors import RequestError
+from serving.http.errors import ANSWERING, documented
+from serving.http.routes.body import OPENAPI_BODY, read_body
+from serving.http.routes.dependencies import Patience, Service
+from serving.http.routes.disconnect import while_connected
+from serving.http.routes.predict import server_timing
+from serving.upright.straightening import MODEL, Method, Straightener, Upright
+
+_CHUNK_BYTES = 256 * 1024
+
+_HEADERS: dict[str, Any] = {
+    "Loupe-Rotated-Clockwise": {
+        "description": "Degrees, of the picture as shown.",
+        "schema": {"type": "integer", "enum": [0, 90, 180, 270]},
+    },
+    "Loupe-Probability": {
+        "description": "Of the side at which the scene's top was found.",
+        "schema": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    "Loupe-Certain": {
+        "description": "`false`: nothing was done, as the answer was not certain.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+    "Loupe-Method": {
+        "description": "What was done: nothing, to the tag alone, or to the pixels, without loss or coded again.",
+        "schema": {"type": "string", "enum": ["none", "tag", "lossless", "reencoded"]},
+    },
+}
+_PHOTO: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The photo; byte for byte the one that was sent if it is upright or the answer not certain.",
+        "headers": _HEADERS,
+        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+router = APIRouter(tags=["upright"], responses=documented(*ANSWERING))
+
+
+async def _straightener(request: Request) -> Straightener:
+    return cast(Straightener, request.app.state.straightener)
+
+
+async def _held(service: Service) -> AsyncIterator[Callable[[int], None]]:
+    """Bytes stay counted until the answer is sent, as it holds as many as the request, and readers may be slow."""
+    with service.bodies.lease() as take:
+        yield take
+
+
+@router.post("/v1/upright", openapi_extra=OPENAPI_BODY, response_class=Response, responses=_PHOTO)
+async def upright(
+    request: Request,
+    service: Service,
+    straightener: Annotated[Straightener, Depends(_straightener)],
+    take: Annotated[Callable[[int], None], Depends(_held)],
+    patience: Patience,
+    method: Annotated[
+        Method, Query(description="`tag` changes the EXIF orientation alone, `pixels` turns what is stored.")
+    ] = "tag",
+) -> Response:
+    """Turns one JPEG, PNG, WebP or TIFF upright, if the model is certain; a second call changes nothing."""
+    service.classifier(MODEL)  # without it nothing can be done, so the body is not read
+    body = await read_body(request, service.settings, take)
+    if len(body.images) > 1:
+        raise RequestError(f"the request holds {len(body.images)} images; one at a time is turned upright")
+    async with while_connected(request):
+        answer = await straightener.straighten(body.images[0], method, timeout_s=patience.left_s)
+    return StreamingResponse(_chunks(answer.data), headers=_headers(answer), media_type=answer.media_type)
+
+
+async def _chunks(data: bytes) -> AsyncIterator[memoryview]:
+    """What is sent at once waits in the connection, however large it is; a chunk waits until there is room for it."""
+    view = memoryview(data)
+    for start in range(0, len(data), _CHUNK_BYTES):
+        yield view[start : start + _CHUNK_BYTES]
+
+
+def _headers(answer: Upright) -> dict[str, str]:
+    return {
+        "Content-Length": str(len(answer.data)),
+        "Loupe-Rotated-Clockwise": str(answer.rotated_clockwise),
+        "Loupe-Probability": str(answer.probability),
+        "Loupe-Certain": str(answer.certain).lower(),
+        "Loupe-Method": answer.done,
+        "Server-Timing": server_timing(answer.timing),
+    }

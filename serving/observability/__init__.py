@@ -1,0 +1,1 @@
+"""Observability: logs, metrics and traces of what is asked and answered."""

@@ -1,0 +1,224 @@
+"""Prometheus metrics of one application; docs/operating.md says what each of them means."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, product
+from typing import get_args
+
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from serving.engine.observer import DropReason, ReloadOutcome
+from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
+from serving.service import PredictionService
+from serving.settings.version import git_revision, service_version
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *_SECONDS)
+_IMAGES = (1, 2, 4, 8, 16, 32, 64)
+_PROBABILITY = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
+_OURS = 500
+_WATCHED = ("QueueFullError", "DeadlineExceededError", "NotReadyError", "UnauthorizedError")
+
+
+class Metrics(RecordingObserver):
+    """Counts what the engine tells and what becomes of requests; in a registry of its own.
+
+    Attributes:
+        recorder: keeps the records that are counted here.
+    """
+
+    def __init__(self, listeners: Sequence[Callable[[RequestRecord], None]] = ()) -> None:
+        """Makes the registry.
+
+        Args:
+            listeners: who else wants each request's record, such as tracing.
+        """
+        self.recorder = Recorder((self._count, *listeners))
+        self._registry = _Registry(auto_describe=True)
+        self._service: PredictionService | None = None
+        self._make_request_metrics()
+        self._make_model_metrics()
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._registry.register(_State(self))
+
+    def watch(self, service: PredictionService) -> None:
+        """Reads this service's queues and models at each scrape."""
+        self._service = service
+        self._begin_at_zero(service)
+
+    @property
+    def service(self) -> PredictionService | None:
+        """The service that is watched."""
+        return self._service
+
+    def scrape(self, accept: str) -> tuple[bytes, str]:
+        """Returns all metrics and their content type, in the format that an ``Accept`` header asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def predicted(self, model: str, version: str, predictions: Sequence[tuple[str, bool, float]]) -> None:
+        """See Observer."""
+        for label, certain, probability in predictions:
+            self._predictions.labels(model, version, label, str(certain).lower()).inc()
+            self._probability.labels(model).observe(probability)
+
+    def batch_ran(self, model: str, images: int) -> None:
+        """See Observer."""
+        self._batch.labels(model).observe(images)
+
+    def dropped(self, model: str, images: int, reason: DropReason) -> None:
+        """See Observer."""
+        self._dropped.labels(model, reason).inc(images)
+
+    def reloaded(self, model: str, outcome: ReloadOutcome) -> None:
+        """See Observer."""
+        self._reloads.labels(model, outcome).inc()
+
+    def compared(self, model: str, shadow: str, *, same_label: bool, same_certain: bool) -> None:
+        """See Observer."""
+        self._compared.labels(model, shadow, str(same_label).lower(), str(same_certain).lower()).inc()
+
+    def _make_request_metrics(self) -> None:
+        self._requests = Counter(
+            "loupe_requests",
+            "Requests that ended; one that asks several models counts for each.",
+            ["protocol", "model", "version", "status"],
+            registry=self._registry,
+        )
+        self._duration = Histogram(
+            "loupe_request_duration_seconds",
+            "From a request's headers to the last byte of its answer, where a model was asked.",
+            ["protocol", "model"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._stage = Histogram(
+            "loupe_request_stage_duration_seconds",
+            "A request's steps: receive, decode, preprocess, queue, inference, respond; of its images the longest.",
+            ["protocol", "model", "stage"],
+            buckets=_STAGE_SECONDS,
+            registry=self._registry,
+        )
+        self._rejected = Counter(
+            "loupe_rejected_requests",
+            "Requests that got an error other than 500; the reason is the error_type of its body.",
+            ["protocol", "reason"],
+            registry=self._registry,
+        )
+
+    def _make_model_metrics(self) -> None:
+        self._predictions = Counter(
+            "loupe_predictions",
+            "Images that were answered.",
+            ["model", "version", "label", "certain"],
+            registry=self._registry,
+        )
+        self._probability = Histogram(
+            "loupe_prediction_probability_ratio",
+            "Calibrated probability of the label that was answered.",
+            ["model"],
+            buckets=_PROBABILITY,
+            registry=self._registry,
+        )
+        self._batch = Histogram(
+            "loupe_batch_images", "Images in one call of a model.", ["model"], buckets=_IMAGES, registry=self._registry
+        )
+        self._dropped = Counter(
+            "loupe_dropped_images",
+            "Images that were not answered as their caller had left (cancelled) or their time was up (deadline).",
+            ["model", "reason"],
+            registry=self._registry,
+        )
+        self._reloads = Counter(
+            "loupe_reloads",
+            "Versions that were loaded, refused (the old one keeps serving) or unloaded.",
+            ["model", "outcome"],
+            registry=self._registry,
+        )
+        self._compared = Counter(
+            "loupe_shadow_predictions",
+            "Images that a shadow version judged too, by whether it agreed.",
+            ["model", "version", "same_label", "same_certain"],
+            registry=self._registry,
+        )
+
+    def _begin_at_zero(self, service: PredictionService) -> None:
+        """What alerts watch is there from the start, else Prometheus would not see the first as an increase."""
+        for model in service.models:
+            for outcome in get_args(ReloadOutcome):
+                self._reloads.labels(model, outcome)
+            for dropped in get_args(DropReason):
+                self._dropped.labels(model, dropped)
+        for protocol, reason in product(get_args(RequestProtocol), _WATCHED):
+            self._rejected.labels(protocol, reason)
+
+    def _count(self, record: RequestRecord) -> None:
+        for model, version in (record.versions or {self._known(record.path_model): ""}).items():
+            self._requests.labels(record.protocol, model, version, str(record.status)).inc()
+        for model in record.versions:
+            self._duration.labels(record.protocol, model).observe(record.duration_s)
+        for model, (stage, seconds) in product(record.versions, record.stages_s.items()):
+            self._stage.labels(record.protocol, model, stage).observe(seconds)
+        if record.error_type is not None and record.status != _OURS:
+            self._rejected.labels(record.protocol, record.error_type).inc()
+
+    def _known(self, model: str | None) -> str:
+        """A name that a caller made up makes no series."""
+        if model is not None and self._service is not None and model in self._service.models:
+            return model
+        return ""
+
+
+class _Registry(CollectorRegistry):
+    def collect(self) -> Iterator[Metric]:
+        """Leaves out the time at which each series began, a third of all: rates need none."""
+        for metric in super().collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+class _State(Collector):
+    """What is read at each scrape and costs nothing between."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yields the gauges."""
+        yield InfoMetricFamily(
+            "loupe_build", "Which Loupe this is.", {"version": service_version(), "git_revision": git_revision()}
+        )
+        in_flight = self._metrics.recorder.in_flight
+        yield GaugeMetricFamily("loupe_requests_in_flight", "Requests that are being answered, all kinds.", in_flight)
+        if (service := self._metrics.service) is not None:
+            yield from _gauges(service)
+            yield from _models(service)
+
+
+def _gauges(service: PredictionService) -> Iterator[Metric]:
+    for name, help_, value in (
+        ("loupe_ready", "1 while requests are taken.", service.ready),
+        ("loupe_held_images", "Images that are being answered or wait for it.", service.images.taken),
+        ("loupe_held_images_limit", "LOUPE_MAX_QUEUED_IMAGES.", service.images.limit),
+        ("loupe_held_bytes", "Bytes of all bodies that are arriving or held.", service.bodies.taken),
+        ("loupe_held_bytes_limit", "LOUPE_MAX_HELD_BYTES.", service.bodies.limit),
+    ):
+        yield GaugeMetricFamily(name, help_, float(value))
+
+
+def _models(service: PredictionService) -> Iterator[Metric]:
+    info = InfoMetricFamily(
+        "loupe_model", "Which file answers, and where it runs.", labels=["model", "version", "sha256", "provider"]
+    )
+    waiting = GaugeMetricFamily(
+        "loupe_queue_images", "Decoded images that wait for a version's worker.", labels=["model", "version"]
+    )
+    for classifier in chain.from_iterable(model.versions.values() for model in service.models.values()):
+        name, version = classifier.metadata.name, str(classifier.metadata.version)
+        info.add_metric([name, version, classifier.model.sha256, classifier.model.provider], {})
+        waiting.add_metric([name, version], classifier.waiting)
+    yield info
+    yield waiting

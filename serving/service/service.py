@@ -1,0 +1,237 @@
+"""PredictionService: the loaded classifiers. Every protocol and the command line enter here."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from math import inf, prod
+from random import Random
+from time import perf_counter
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import (
+    DeadlineExceededError,
+    ImageError,
+    ModelNotFoundError,
+    NotReadyError,
+    QueueFullError,
+    RequestTooLargeError,
+)
+from serving.engine.budget import Budget
+from serving.engine.classifier import Classifier
+from serving.engine.observer import UNOBSERVED, DropReason, Observer
+from serving.service.answering import Answering, together
+from serving.service.answers import Answer, Answers, Timing
+from serving.settings import Settings
+from serving.versions.registry import Registry
+from serving.versions.served_model import Route, ServedModel
+
+
+class PredictionService:
+    """All classifiers of a repository, each loaded, warm and right on its golden samples.
+
+    Attributes:
+        settings: what it was loaded with.
+        registry: loads, unloads and labels versions.
+        bodies: bytes of request bodies and of decoded pixels; whoever reads bodies takes of it too.
+        images: images that are being answered.
+    """
+
+    def __init__(self, settings: Settings, registry: Registry, observer: Observer = UNOBSERVED) -> None:
+        self.settings = settings
+        self.bodies = Budget(settings.max_held_bytes, "bytes")
+        self.images = Budget(settings.max_queued_images, "images")
+        self.registry = registry
+        self._observer = observer
+        self._answering = Answering(settings, observer)
+        self._random = Random()  # noqa: S311 - shares of traffic, no secrets
+        self._draining = self._closed = False
+
+    @classmethod
+    def load(cls, settings: Settings, observer: Observer = UNOBSERVED) -> Self:
+        """Loads and proves the wanted versions of every model; one that fails keeps the service from starting.
+
+        Raises:
+            ModelNotFoundError: the repository is empty.
+            InvalidModelError: a model is broken, or wrong on a golden sample.
+            DeviceError: the device that was asked for is not in effect.
+        """
+        registry = Registry(settings, observer)
+        registry.start()
+        return cls(settings, registry, observer)
+
+    @property
+    def ready(self) -> bool:
+        """Whether new callers should come: not while it drains, although it still answers those who do."""
+        return not (self._draining or self._closed)
+
+    @property
+    def models(self) -> Mapping[str, ServedModel]:
+        """What is served, by name: all versions and labels."""
+        return self.registry.models
+
+    @property
+    def classifiers(self) -> dict[str, Classifier]:
+        """Of each model the version that answers unless told otherwise, by name."""
+        return {name: model.default for name, model in self.models.items()}
+
+    @property
+    def default_names(self) -> list[str]:
+        """The models that are asked where the caller names none."""
+        return [name for name, classifier in self.classifiers.items() if classifier.metadata.default]
+
+    def model(self, name: str) -> ServedModel:
+        """The loaded versions of this name.
+
+        Raises:
+            ModelNotFoundError: there are none.
+        """
+        if name not in self.models:
+            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models)}")
+        return self.models[name]
+
+    def classifier(self, name: str, version: str | None = None, label: str | None = None) -> Classifier:
+        """The loaded classifier of this name, and of this version or label if one is given.
+
+        Raises:
+            ModelNotFoundError: it is not loaded.
+        """
+        return self.model(name).find(version, label)
+
+    def route(self, name: str, version: str | None = None, label: str | None = None) -> Route:
+        """Where the next call goes: as ``classifier``, but the labels' shares and the shadow count.
+
+        Raises:
+            ModelNotFoundError: it is not loaded.
+        """
+        if version is None and label is None:
+            return self.model(name).route(self._random.random())
+        return Route(self.classifier(name, version, label))
+
+    def refuse_if_full(self) -> None:
+        """Before a body is read that there would be no room for.
+
+        Raises:
+            QueueFullError: no image more can be taken now.
+        """
+        if self.images.taken >= self.images.limit:
+            raise QueueFullError(f"the service is full: it holds {self.images.taken} images; try again")
+
+    async def predict(
+        self,
+        asked: Sequence[str | Route],
+        images: Sequence[bytes],
+        *,
+        apply_exif: bool = True,
+        timeout_s: float | None = None,
+    ) -> Answers:
+        """Asks one or several models about each image; an image is decoded once for all of them.
+
+        Args:
+            asked: the models by name, or where to go.
+            images: encoded photos.
+            apply_exif: whether the EXIF orientation is applied before a model sees the picture.
+            timeout_s: seconds until the caller wants no answer any more; None waits for ever.
+
+        Raises:
+            ModelNotFoundError: a model is not loaded.
+            RequestTooLargeError: more images than one request may hold.
+            QueueFullError: more images than there is room for; not one has been decoded.
+            DeadlineExceededError: ``timeout_s`` passed, or would pass; what had not begun is skipped.
+            NotReadyError: the service is closed.
+        """
+        routes = self._routes(asked)
+        deadline = _deadline(timeout_s)
+        answering = (self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline) for data in images)
+        return await self._answer(routes, len(images), answering, timeout_s)
+
+    async def predict_pixels(
+        self, asked: str | Route, pixels: NDArray[np.uint8], *, timeout_s: float | None = None
+    ) -> Answers:
+        """Asks one model about ready-made tensors: there is nothing to decode, so they enter at the batcher.
+
+        Args:
+            asked: the model by name, or where to go.
+            pixels: ``uint8[N, H, W, C]``, of the shape that the model's preprocessing gives.
+            timeout_s: as for ``predict``.
+
+        Raises:
+            LoupeError: as ``predict``.
+        """
+        routes = self._routes([asked])
+        [preprocessing] = {route.classifier.metadata.preprocessing for route in routes.values()}
+        deadline = _deadline(timeout_s)
+        answering = (self._answering.pixels(routes, {preprocessing: image}, deadline=deadline) for image in pixels)
+        return await self._answer(routes, len(pixels), answering, timeout_s)
+
+    def drain(self) -> None:
+        """Says from now on that it is not ready, and still answers."""
+        self._draining = True
+
+    def close(self) -> None:
+        """Refuses new images, answers those inside, and ends all threads."""
+        self._closed = True
+        self._answering.close()
+        self.registry.close()
+
+    def _routes(self, asked: Sequence[str | Route]) -> dict[str, Route]:
+        routes = (self.route(one) if isinstance(one, str) else one for one in asked)
+        return {route.classifier.metadata.name: route for route in routes}
+
+    async def _answer(
+        self,
+        routes: dict[str, Route],
+        count: int,
+        answering: Iterable[Awaitable[tuple[Answer, Timing]]],
+        timeout_s: float | None,
+    ) -> Answers:
+        """Begins with none of ``answering`` unless there is room for all."""
+        versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}
+        with self._admitted(routes, count):
+            self._observer.asked(versions)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    answered = await together(answering)
+            except (TimeoutError, DeadlineExceededError):
+                self._drop(versions, count, "deadline")
+                raise DeadlineExceededError(f"there was no answer within {timeout_s:g} s") from None
+            except asyncio.CancelledError:
+                self._drop(versions, count, "cancelled")
+                raise
+        timing = Timing.longest([timing for _, timing in answered])
+        answers = Answers([answer for answer, _ in answered], timing, versions)
+        self._tell(answers)
+        return answers
+
+    @contextmanager
+    def _admitted(self, routes: Mapping[str, Route], count: int) -> Iterator[None]:
+        """Keeps room for the images and their pixels, and the classifiers from being given up."""
+        if self._closed:
+            raise NotReadyError("the service is shutting down")
+        if count > (allowed := self.settings.max_request_images):
+            raise RequestTooLargeError(f"the request has {count} images; at most {allowed} are allowed")
+        asked = [classifier for route in routes.values() for classifier in route.asked]
+        with ExitStack() as leases:
+            leases.enter_context(self.images.lease())(count)
+            pixel_bytes = sum(prod(classifier.metadata.preprocessing.shape) for classifier in asked)
+            leases.enter_context(self.bodies.lease())(count * pixel_bytes)
+            for classifier in asked:
+                leases.enter_context(classifier.in_use())
+            yield
+
+    def _drop(self, versions: Mapping[str, str], count: int, reason: DropReason) -> None:
+        for name in versions:
+            self._observer.dropped(name, count, reason)
+
+    def _tell(self, answers: Answers) -> None:
+        self._observer.answered(answers.timing._asdict())
+        good = [answer for answer in answers.images if not isinstance(answer, ImageError)]
+        for name, version in answers.versions.items():
+            said = [answer[name] for answer in good]
+            self._observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
+
+
+def _deadline(timeout_s: float | None) -> float:
+    return inf if timeout_s is None else perf_counter() + timeout_s

@@ -1,0 +1,193 @@
+"""Settings: every knob of the service, from ``LOUPE_…`` environment variables and the command line's options."""
+
+import os
+import re
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+import models
+from models.errors import SettingsError
+from models.images import ImageLimits
+from models.metadata import DeviceKind
+from serving.settings.policy import VersionPolicies
+
+Device = Literal["auto", DeviceKind]
+PREFIX = "LOUPE_"
+
+_PORT = 8000
+_MIB = 1024 * 1024
+# Kubernetes injects these for Services named loupe or loupe-grpc; LOUPE_PORT=tcp://… too, see `_not_a_service_link`.
+_SERVICE_LINK = re.compile(r"(GRPC_)?(SERVICE_.+|PORT_\d+_.+)")
+_ORIGIN = re.compile(r"\*|https?://[^/\s]+")
+
+
+class Settings(BaseSettings):
+    """What a person may choose. A setting's variable is ``LOUPE_`` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+
+    models: Path = Field(
+        Path(models.__file__).parent,
+        description="Folder of the models: name/version/model.onnx.",
+    )
+    versions: str = Field(
+        "latest",
+        description="Versions that are served beside labelled ones: latest, latest:2, all, or numbers such as 1+3; "
+        "name=… for one model; separated by commas.",
+    )
+    reload: Literal["off", "watch"] = Field(
+        "off", description="watch: a change in the folder of the models does what SIGHUP does, look for versions anew."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 or :: for every interface.")
+    port: int = Field(_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    grpc_port: int | None = Field(
+        None, ge=0, le=65535, description="Port for Open Inference over gRPC (extra `grpc`); unset: none."
+    )
+    device: Device = Field(
+        "auto",
+        description="Where the models run; auto takes CUDA if it really loads, else the CPU; tensorrt only if named.",
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Threads that decode, and on the CPU workers of each model; unset: one per core, "
+        "of a container's share.",
+    )
+    max_batch_images: int | None = Field(
+        None, ge=1, le=1024, description="Images that one call of a model takes; unset: 8 on the CPU, 32 on a GPU."
+    )
+    max_image_bytes: int = Field(32 * _MIB, ge=1, description="Bytes of one encoded image.")
+    max_image_pixels: int = Field(50_000_000, ge=1, description="Width x height of one decoded image.")
+    max_request_bytes: int = Field(64 * _MIB, ge=1, description="Bytes of one request's body.")
+    max_request_images: int = Field(64, ge=1, description="Images of one request.")
+    max_queued_images: int = Field(
+        256, ge=1, description="Images that are being answered or wait for it, of all requests."
+    )
+    max_held_bytes: int = Field(
+        512 * _MIB, ge=1, description="Bytes of all bodies that are arriving or held until they are answered."
+    )
+    request_timeout_s: float = Field(
+        30, gt=0, le=3600, description="Seconds that a body may take to arrive, and then again its answer."
+    )
+    idle_timeout_s: float = Field(
+        65, gt=0, le=3600, description="Seconds that a connection may take until the headers of its next request."
+    )
+    max_header_bytes: int = Field(32 * 1024, ge=1024, le=_MIB, description="Bytes of a request's line and headers.")
+    drain_pause_s: float = Field(
+        0,
+        ge=0,
+        le=600,
+        description="Seconds after SIGTERM in which requests are still taken, while `/health/ready` says 503.",
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="Bearer token of the control calls: load, unload, labels; unset: they are off.",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        description="File of API keys, one a line, # before a comment; reread on SIGHUP; unset: no key is asked for.",
+    )
+    metrics_need_key: bool = Field(True, description="Whether `/metrics` needs an API key where other calls do.")
+    web: bool = Field(True, description="Whether there is a page for people at `/`.")
+    cors_origins: str | None = Field(
+        None, description="Origins whose pages may call, separated by commas; * for every one; unset: none."
+    )
+    root_path: str | None = Field(
+        None, pattern="^/.*[^/]$", description="Path under which a proxy serves Loupe, such as /loupe."
+    )
+    trusted_proxies: str | None = Field(
+        None,
+        description="Addresses or networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto count; "
+        "* for every one; unset: none.",
+    )
+    tracing_endpoint: str | None = Field(
+        None,
+        pattern="^https?://.+",
+        description="Where spans go over OTLP/HTTP, such as http://localhost:4318/v1/traces; unset: no tracing.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe log records that are written, as JSON lines on stderr."
+    )
+
+    @classmethod
+    def load(cls, **options: object) -> Self:
+        """Reads the environment; options that are not None stand above it.
+
+        Raises:
+            SettingsError: a value is out of its bounds, or a ``LOUPE_…`` variable is no setting.
+        """
+        _refuse_unknown_variables(set(cls.model_fields))
+        try:
+            return cls(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise SettingsError(_sentence(error)) from None
+
+    @property
+    def image_limits(self) -> ImageLimits:
+        """What one picture may cost."""
+        return ImageLimits(self.max_image_bytes, self.max_image_pixels)
+
+    @field_validator("versions")
+    @classmethod
+    def _policies(cls, value: str) -> str:
+        VersionPolicies.parse(value)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        wrong = [item for item in _listed(value) if not _ORIGIN.fullmatch(item)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no origin such as https://example.org, nor *")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str | None) -> str | None:
+        for item in _listed(value):
+            if item != "*":
+                ip_network(item)  # its ValueError says what is wrong
+        return value
+
+    @field_validator("port", "grpc_port", mode="before")
+    @classmethod
+    def _not_a_service_link(cls, value: object, info: ValidationInfo) -> object:
+        default = cls.model_fields[str(info.field_name)].default
+        return default if isinstance(value, str) and value.startswith("tcp://") else value
+
+    @model_validator(mode="after")
+    def _one_request_fits(self) -> Self:
+        """A request that could never be admitted would be told to try again for ever."""
+        for larger, smaller in (
+            ("max_request_bytes", "max_image_bytes"),
+            ("max_held_bytes", "max_request_bytes"),
+            ("max_queued_images", "max_request_images"),
+        ):
+            if getattr(self, larger) < getattr(self, smaller):
+                raise ValueError(f"{PREFIX}{larger.upper()} must not be below {PREFIX}{smaller.upper()}")
+        return self
+
+
+def _listed(value: str | None) -> list[str]:
+    return [] if value is None else [item.strip() for item in value.split(",")]
+
+
+def _refuse_unknown_variables(known: set[str]) -> None:
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX)
+        if name != variable and name.lower() not in known and not _SERVICE_LINK.fullmatch(name):
+            settings = ", ".join(PREFIX + setting.upper() for setting in sorted(known))
+            raise SettingsError(f"{variable} is not a setting; there are: {settings}")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    return f"{PREFIX}{str(first['loc'][0]).upper()}={first['input']} is not allowed: {first['msg']}"

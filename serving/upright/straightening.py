@@ -1,0 +1,153 @@
+"""Straightener: a photo in, the same photo upright out; what is uncertain comes back as it was."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from math import inf
+from time import perf_counter
+from typing import Literal, NamedTuple, TypeVar, cast
+
+from models.errors import DeadlineExceededError, ImageError, InvalidModelError
+from serving.engine.batcher import Batcher
+from serving.engine.classifier import Classifier, Prediction
+from serving.service import PredictionService
+from serving.service.answers import Timing
+from serving.settings.cores import threads
+from serving.upright.formats.orientation import UPRIGHT
+from serving.upright.photo_file import PhotoFile
+from serving.versions.served_model import Route
+
+Method = Literal["tag", "pixels"]
+"""How a photo is turned: ``tag`` changes its EXIF orientation alone, ``pixels`` what is stored."""
+
+Done = Literal["none", "tag", "lossless", "reencoded"]
+"""What was done to a photo: nothing, its tag was changed, or its pixels were turned without loss or coded again."""
+
+MODEL = "orientation"
+_UP = "up"
+_ROTATE = "rotate_clockwise"
+_Result = TypeVar("_Result")
+
+
+class Upright(NamedTuple):
+    """A photo, and what was done to it.
+
+    Attributes:
+        data: the file; byte for byte what was given unless something was done.
+        media_type: such as ``image/jpeg``.
+        rotated_clockwise: degrees, of the picture as shown.
+        proposed_clockwise: what it would have been if that were certain.
+        label: the side of the given picture at which the scene's top lies.
+        probability: of ``label``.
+        certain: whether that was enough to act on, and the turned picture was then found upright.
+        done: what was done.
+        timing: of the judgements; of each step the longest.
+    """
+
+    data: bytes
+    media_type: str
+    rotated_clockwise: int
+    proposed_clockwise: int
+    label: str
+    probability: float
+    certain: bool
+    done: Done
+    timing: Timing
+
+
+class Straightener:
+    """Asks the orientation model, turns the photo's file in threads of its own, and asks again.
+
+    Only a picture that is then found upright replaces the given one, so that a second call changes nothing.
+    """
+
+    def __init__(self, service: PredictionService) -> None:
+        self._service = service
+        settings = service.settings
+        self._threads = Batcher[Callable[[], object], object](
+            _call, max_batch=1, max_queue=settings.max_queued_images, workers=threads(settings)
+        )
+
+    async def straighten(
+        self,
+        data: bytes,
+        method: Method = "tag",
+        *,
+        min_probability: float | None = None,
+        timeout_s: float | None = None,
+    ) -> Upright:
+        """Turns one photo upright if that is certain.
+
+        Args:
+            data: a JPEG, PNG, WebP or TIFF file of one picture.
+            method: how.
+            min_probability: acts on no answer below it, besides the model's own threshold. For a label that the model
+                knows no threshold for, and so is never certain of, it is the caller's own.
+            timeout_s: as for ``PredictionService.predict``.
+
+        Raises:
+            ImageError: the photo cannot be used.
+            LoupeError: as ``PredictionService.predict``.
+        """
+        deadline = inf if timeout_s is None else perf_counter() + timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._straighten(data, method, min_probability, deadline)
+        except TimeoutError:
+            raise DeadlineExceededError(f"there was no answer within {timeout_s:g} s") from None
+
+    def close(self) -> None:
+        """Ends the threads; the service stays."""
+        self._threads.close()
+
+    async def _straighten(self, data: bytes, method: Method, min_probability: float | None, deadline: float) -> Upright:
+        photo = await self._run(lambda: PhotoFile.open(data), deadline)
+        route = self._service.route(MODEL)
+        with route.classifier.in_use():
+            said, timing = await self._ask(route, data, deadline)
+            clockwise, sure = _rotation(said), _is_sure(said, route.classifier, min_probability)
+            given = Upright(data, photo.media_type, 0, clockwise, said.label, said.probability, sure, "none", timing)
+            if not sure or (clockwise == 0 and (method == "tag" or photo.orientation == UPRIGHT)):
+                return given
+            turned, done = await self._run(lambda: _turn(photo, clockwise, method), deadline)
+            again, timing = await self._ask(Route(route.classifier), turned, deadline)
+            timing = Timing.longest([given.timing, timing])
+            if again.label != _UP:
+                return given._replace(certain=False, timing=timing)
+            return given._replace(data=turned, rotated_clockwise=clockwise, done=done, timing=timing)
+
+    async def _run(self, work: Callable[[], _Result], deadline: float) -> _Result:
+        batched = await asyncio.wrap_future(self._threads.submit(work, deadline))
+        return cast(_Result, batched.result)
+
+    async def _ask(self, route: Route, data: bytes, deadline: float) -> tuple[Prediction, Timing]:
+        left_s = None if deadline == inf else deadline - perf_counter()
+        answers = await self._service.predict([route], [data], timeout_s=left_s)
+        [answer] = answers.images
+        if isinstance(answer, ImageError):
+            raise answer
+        return answer[MODEL], answers.timing
+
+
+def _call(work: Sequence[Callable[[], object]]) -> list[object]:
+    return [one() for one in work]
+
+
+def _turn(photo: PhotoFile, clockwise: int, method: Method) -> tuple[bytes, Done]:
+    if method == "tag":
+        return photo.retagged(clockwise), "tag"
+    turned = photo.with_pixels(clockwise)
+    return turned.data, "lossless" if turned.lossless else "reencoded"
+
+
+def _rotation(said: Prediction) -> int:
+    degrees = said.attributes.get(_ROTATE)
+    if degrees not in (0, 90, 180, 270):
+        raise InvalidModelError(f"the model {MODEL!r} does not say how to turn {said.label!r}: it lacks {_ROTATE!r}")
+    return int(degrees)
+
+
+def _is_sure(said: Prediction, classifier: Classifier, min_probability: float | None) -> bool:
+    if min_probability is None:
+        return said.certain
+    thresholds = {label.name: label.certain_from for label in classifier.metadata.labels}
+    return said.probability >= min_probability and (said.certain or thresholds[said.label] is None)

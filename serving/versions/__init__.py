@@ -1,0 +1,1 @@
+"""Versions: which versions of which models are served, and how that changes."""

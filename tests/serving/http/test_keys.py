@@ -1,0 +1,107 @@
+import pytest
+
+from models.errors import SettingsError, UnauthorizedError
+from serving.access.keys import ApiKeys
+
+PHOTO = "/v1/models/orientation:predict"
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("# the upload form\nfirst-key\n\n  second-key   # the photo library\n")
+    return path
+
+
+@pytest.fixture
+def guarded(serve_with, file):
+    return serve_with(api_keys_file=file)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-API-Key": "first-key"},
+        {"X-API-Key": "second-key"},
+        {"Authorization": "Bearer first-key"},
+        {"Authorization": "bearer second-key"},
+        {"Authorization": "Bearer the-admin-token", "X-API-Key": "first-key"},
+    ],
+)
+def test_a_key_opens(guarded, zoo, headers):
+    assert guarded.post(PHOTO, content=zoo.png(), headers=headers).status_code == 200
+    assert guarded.get("/metrics", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "first"},
+        {"X-API-Key": "first-key2"},
+        {"X-API-Key": "# the upload form"},
+        {"Authorization": "Basic first-key"},
+        {"Authorization": "Bearer"},
+        {"X-API-Key": "schlüssel".encode()},
+    ],
+)
+def test_anything_else_does_not(guarded, headers):
+    """Not one byte of the body is asked for."""
+    answer = guarded.post(PHOTO, content=iter([b"x"]), headers=headers)
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "error": "the API key is missing or wrong; it belongs into `Authorization: Bearer …` or `X-API-Key`",
+        "error_type": "UnauthorizedError",
+    }
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.headers["X-Request-ID"]
+
+
+def test_every_route_but_health_needs_one(guarded):
+    paths = guarded.get("/openapi.json", headers={"X-API-Key": "first-key"}).json()["paths"]
+    open_ = {path for path in [*paths, "/docs", "/openapi.json"] if guarded.get(path).status_code != 401}
+    assert open_ == {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+    assert guarded.post("/health/live/../../v1/predict").status_code == 401
+    assert guarded.get(f"{str(guarded.base_url).rstrip('/')}//health").status_code == 401, (
+        "the path //health is another one"
+    )
+
+
+def test_metrics_may_be_open(serve_with, file):
+    client = serve_with(api_keys_file=file, metrics_need_key=False)
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/version").status_code == 401
+    assert (
+        'loupe_rejected_requests_total{protocol="other",reason="UnauthorizedError"} 1.0' in client.get("/metrics").text
+    )
+
+
+def test_reloading_takes_new_keys_and_keeps_the_old_ones_if_it_fails(file):
+    keys = ApiKeys(file)
+    file.write_text("third-key")
+    keys.check({"x-api-key": "first-key"})
+    keys.reload()
+    keys.check({"x-api-key": "third-key"})
+    with pytest.raises(UnauthorizedError):
+        keys.check({"x-api-key": "first-key"})
+    file.write_text("# nobody")
+    with pytest.raises(SettingsError, match="there is no API key in"):
+        keys.reload()
+    keys.check({"x-api-key": "third-key"})
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
+    with pytest.raises(SettingsError, match=r"cannot be read: No such file or directory$"):
+        ApiKeys(tmp_path / "nowhere")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match=r"cannot be read: it is no text$"):
+        ApiKeys(tmp_path / "binary")
+
+
+def test_keys_are_not_kept(file):
+    assert "first-key" not in str(vars(ApiKeys(file)))
+
+
+def test_without_a_file_nobody_is_asked(client):
+    assert client.get("/version").status_code == 200

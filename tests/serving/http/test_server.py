@@ -1,0 +1,48 @@
+import socket
+import threading
+
+import httpx
+import pytest
+
+from models.errors import SettingsError
+from serving.access.listening import listen
+from serving.http.app import create_app
+from serving.http.server import Server
+from serving.settings import Settings
+
+
+def test_a_taken_address_is_one_sentence():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"the address 127.0.0.1:{port} cannot be listened on: Address already"):
+            listen("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_one_sentence():
+    with pytest.raises(SettingsError, match="cannot be listened on"):
+        listen("192.0.2.1", 0)
+
+
+def test_what_was_begun_is_answered_before_the_end(models, zoo):
+    """The signal comes while photos are decoded; the answer still comes, and new connections are refused."""
+    ready = threading.Event()
+    settings = Settings(models=models)
+    server = Server(create_app(settings), listen("127.0.0.1", 0), settings, on_ready=lambda _: ready.set())
+    thread = threading.Thread(target=server.serve_until_stopped)
+    thread.start()
+    assert ready.wait(30)
+    image, answers = zoo.png(size=(4000, 4000)), []
+    files = [("image", (str(number), image)) for number in range(8)]
+    asking = threading.Thread(
+        target=lambda: answers.append(httpx.post(f"{server.url}/v1/predict", files=files, timeout=60))
+    )
+    asking.start()
+    while not server.server_state.tasks:
+        pass
+    server.handle_exit(15, None)
+    asking.join(60)
+    thread.join(60)
+    assert answers[0].status_code == 200
+    assert not server.force_exit
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{server.url}/health/live")

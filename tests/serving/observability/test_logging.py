@@ -1,0 +1,54 @@
+import json
+import logging
+import time
+
+import pytest
+
+from serving.observability.logging import configure_logging, request_id
+
+
+@pytest.fixture
+def root_logger():
+    """Puts the root logger back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_a_record_is_one_line_of_json(root_logger, capsys):
+    configure_logging("info")
+    request_id.set("abc")
+    logging.getLogger("somewhere").info("a %s", "message", extra={"count": 3})
+    logging.getLogger("somewhere").debug("not this one")
+    [line] = capsys.readouterr().err.splitlines()
+    record = json.loads(line)
+    assert record.pop("time")
+    assert record == {"level": "INFO", "logger": "somewhere", "message": "a message", "count": 3, "request_id": "abc"}
+
+
+def test_a_request_is_one_record_without_its_query(client, caplog):
+    with caplog.at_level(logging.INFO, "loupe.access"):
+        response = client.post("/v1/predict?models=secret", content=b"x", headers={"X-Request-ID": "mine-1"})
+        [record] = access_records(caplog)
+    assert response.headers["X-Request-ID"] == "mine-1"
+    assert (record.method, record.path, record.status) == ("POST", "/v1/predict", 404)
+    assert record.duration_ms >= 0
+    assert "secret" not in str(vars(record))
+
+
+def access_records(caplog) -> list[logging.LogRecord]:
+    """The line is written once the answer is out, so a client may be the first to know."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        if records := [record for record in caplog.records if record.name == "loupe.access"]:
+            return records
+        time.sleep(0.01)
+    return []
+
+
+def test_an_id_that_is_not_sane_is_replaced(client):
+    for given in ("two words", "x" * 129, '"quoted"'):
+        assert client.get("/health/live", headers={"X-Request-ID": given}).headers["X-Request-ID"] != given

@@ -1,0 +1,230 @@
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from models.repository import ModelRepository, read_metadata
+from training.photos.manifest import Manifest
+
+COMMANDS = ("manifest", "train", "evaluate", "export", "import", "publish")
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def one_line(result) -> str:
+    assert result.exit_code == FAILED, result.output
+    assert "Traceback" not in result.output
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0].removeprefix("error: ")
+
+
+def plain(text: str) -> str:
+    """Without colours and the frames around options."""
+    return re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", "", text)
+
+
+def test_help_tells_every_command(loupe_train):
+    result = loupe_train("--help")
+    assert result.exit_code == OK
+    assert set(COMMANDS) <= set(plain(result.output).split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_is_for(loupe_train, command):
+    result = loupe_train(command, "--help")
+    assert result.exit_code == OK
+    assert f"Usage: loupe-train {command}" in plain(result.output)
+
+
+def test_help_comes_without_tensorflow():
+    """It takes seconds to import."""
+    code = "import sys, training.commands.cli; print(sorted({'tensorflow', 'keras', 'sklearn', 'onnx'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("tain",),
+        ("train",),
+        ("train", "recipe.toml", "photos", "--epochs", "3"),
+        ("import", "model.onnx", "--name", "x", "--labels", "a,b"),
+        ("import", "m.onnx", "--name", "x", "--labels", "a,b", "--size", "8", "--layout", "hwc"),
+        ("publish", "run", "--version", "0"),
+    ],
+)
+def test_wrong_use_ends_with_2(loupe_train, arguments):
+    assert loupe_train(*arguments).exit_code == USAGE
+
+
+def test_the_whole_way_publishes_a_model(trained):
+    """From photos to a version of a repository in one command."""
+    assert "120 photos in " in trained.output
+    assert re.search(r"\d+\.\d\d% right on \d+ test images", trained.output)
+    assert "ROC-AUC " in trained.output
+    path = ModelRepository(trained.repository).path("brightness")
+    assert f"published {path}" in trained.output
+    assert path.with_name("MODEL_CARD.md").read_text().startswith("# brightness 1\n")
+    assert read_metadata(path.read_bytes()).metrics.images == len(trained.manifest.split("test").photos)
+    left = {path.name for path in trained.run.path.iterdir()}
+    assert left >= {
+        "recipe.toml",
+        "manifest.csv",
+        "history.csv",
+        "tensorboard",
+        "best.weights.h5",
+        "epoch-0006.keras",
+        "model.onnx",
+        "metrics.json",
+        "report.png",
+        "MODEL_CARD.md",
+    }
+    assert (trained.run.path.parent / "cache").is_dir()
+
+
+def test_step_by_step_leads_to_the_same(trained, loupe_train, tmp_path):
+    """The steps after training, on a copy of the run."""
+    run = tmp_path / "runs/copy"
+    shutil.copytree(trained.run.path, run)
+    Manifest.read(trained.run.manifest).write(run / "manifest.csv")  # its paths are relative
+    for name in ("model.onnx", "metrics.json", "report.png", "MODEL_CARD.md"):
+        (run / name).unlink()
+    assert loupe_train("export", run).exit_code == OK
+    unmeasured = loupe_train("publish", run, "--models", tmp_path / "models")
+    assert "was never measured; run `loupe-train evaluate` first" in one_line(unmeasured)
+    measured = loupe_train("evaluate", run)
+    assert measured.exit_code == OK, measured.output
+    ours, whole = read_metadata((run / "model.onnx").read_bytes()), trained.metadata
+    assert ours.metrics == whole.metrics
+    assert ours.labels == whole.labels
+    published = loupe_train("publish", run, "--models", tmp_path / "models", "--version", 4)
+    assert published.exit_code == OK, published.output
+    assert ModelRepository(tmp_path / "models").list() == {"brightness": (4,)}
+
+
+def test_a_file_is_measured_on_any_photos(trained, loupe_train, tmp_path):
+    figures = tmp_path / "figures.json"
+    result = loupe_train("evaluate", trained.run.onnx, trained.run.manifest, "--split", "all", "--json", figures)
+    assert result.exit_code == OK, result.output
+    written = json.loads(figures.read_text())
+    assert written["images"] == 120
+    assert f"{written['accuracy']:.2%} right on 120 test images" in result.output
+
+
+def test_manifest_lists_photos_and_keeps_what_it_listed(folders, loupe_train, tmp_path, crops):
+    photos = tmp_path / "photos"
+    shutil.copytree(folders, photos)
+    output = tmp_path / "lists/manifest.csv"
+    result = loupe_train("manifest", photos, "--output", output)
+    assert result.exit_code == OK, result.output
+    assert result.output.splitlines()[-1] == f"wrote {output}"
+    first = {photo.sha256: (photo.group, photo.split) for photo in Manifest.read(output).photos}
+    (photos / "new").mkdir()
+    for index, crop in enumerate(crops[:20]):
+        crop.resize((100, 100)).save(photos / f"new/{index}.png")
+    assert loupe_train("manifest", photos, "-o", output).exit_code == OK
+    later = {photo.sha256: (photo.group, photo.split) for photo in Manifest.read(output).photos}
+    assert len(later) > len(first)
+    assert {sha256: later[sha256] for sha256 in first} == first
+    assert loupe_train("manifest", photos, "-o", tmp_path / "part.csv", "--learn-from", "0.5").exit_code == OK
+    assert {
+        split: len(Manifest.read(tmp_path / "part.csv").split(split).photos)
+        < len(Manifest.read(output).split(split).photos)
+        for split in ("train", "test")
+    } == {"train": True, "test": False}
+
+
+def test_a_planted_leak_is_one_sentence(trained, loupe_train, tmp_path):
+    leaking = tmp_path / "leaking.csv"
+    trained.manifest.write(leaking)
+    with leaking.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    photo = next(row for row in rows if row["split"] == "train")
+    with leaking.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows([*rows, {**photo, "split": "test"}])
+    result = loupe_train("train", trained.recipe, leaking, "--run", tmp_path / "run")
+    assert one_line(result).startswith("1 groups of near-duplicates cross splits, e.g. ")
+
+
+def test_errors_are_one_sentence(trained, loupe_train, tmp_path, workshop):
+    run, wrong = tmp_path / "run", tmp_path / "wrong.toml"
+    wrong.write_text(workshop.recipe_text.replace("epochs = 6", "epochs = 0"))
+    sky = tmp_path / "sky.onnx"
+    sky.write_bytes(workshop.sky_model())
+    for arguments, sentence in [
+        (("manifest", tmp_path / "none"), "there is no folder "),
+        (("train", tmp_path / "none.toml", trained.photos, "--run", run), "there is no recipe "),
+        (("train", wrong, trained.photos, "--run", run), "is wrong at fit.epochs: "),
+        (("train", trained.recipe, tmp_path / "none.csv", "--run", run), "there is no manifest "),
+        (("export", tmp_path), "is not a run folder"),
+        (("evaluate", tmp_path), "is not a run folder"),
+        (("evaluate", tmp_path / "none.onnx", trained.photos), "No such file or directory"),
+        (("publish", tmp_path / "none.onnx"), "there is no model "),
+        (("publish", trained.recipe), ""),
+    ]:
+        assert sentence in one_line(loupe_train(*arguments))
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A classifier from elsewhere: the mean of each channel, 3 labels, 8 x 8 pixels, NCHW."""
+    weights = np.random.default_rng(3).normal(0, 1, (192, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "w"], ["y"]),
+    ]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])]
+    graph = helper.make_graph(nodes, "foreign", inputs, outputs, [numpy_helper.from_array(weights, "w")])
+    path = tmp_path / "foreign.onnx"
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_path, in_a_file):
+    labels = ["a cat, sleeping", "dog", "newt"] if in_a_file else ["cat", "dog", "newt"]
+    (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n")
+    given = tmp_path / "labels.txt" if in_a_file else "cat, dog,newt"
+    arguments = ["import", foreign, "--name", "pets", "--labels", given, "--size", "8"]
+    result = loupe_train(*arguments, "--models", tmp_path / "models", "--description", "Pets.")
+    assert result.exit_code == OK, result.output
+    path = tmp_path / "models/pets/1/model.onnx"
+    assert result.output == f"published {path}\n"
+    metadata = read_metadata(path.read_bytes())
+    assert metadata.label_names == tuple(labels)
+    assert metadata.preprocessing.shape == (8, 8, 3)
+    assert "Not measured." in path.with_name("MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"--size": "eight"}, "height: "),
+        ({"--size": "9"}, "the input is [3, 8, 8]"),
+        ({"--mean": "0.5;0.5"}, "'0.5;0.5' is not a list of numbers separated by commas"),
+        ({"--mean": "0.5,0.5", "--std": "1,1"}, "channels: "),
+        ({"--std": "1,1"}, "mean and std need a number for each channel"),
+        ({"--fit": "stretch"}, "fit: "),
+        ({"--labels": "a,b"}, "answers 3 labels, 2 were named"),
+        ({"--labels": ",".join(f"label-{index}" for index in range(1000))}, "answers 3 labels, 1000 were named"),
+        ({"--name": "Pets!"}, "name: "),
+    ],
+)
+def test_what_cannot_be_imported_is_one_sentence(foreign, loupe_train, tmp_path, changes, sentence):
+    options = {"--name": "pets", "--labels": "a,b,c", "--size": "8", "--models": tmp_path / "models", **changes}
+    result = loupe_train("import", foreign, *(part for option in options.items() for part in option))
+    assert sentence in one_line(result)
+    assert not (tmp_path / "models").exists()

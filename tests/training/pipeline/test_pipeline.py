@@ -1,0 +1,109 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from models.errors import ManifestError, SplitLeakError, TrainingError
+from models.repository import read_metadata
+from training.graph.inference import OnnxClassifier
+from training.photos.manifest import Manifest
+from training.photos.tasks import task_named
+from training.pipeline.pipeline import begin, export_run, listed, open_run
+
+
+@pytest.fixture
+def recipe(workshop, tmp_path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(workshop.recipe_text)
+    return path
+
+
+def test_a_run_folder_holds_recipe_and_photos(recipe, folders, tmp_path, workshop):
+    run = begin(recipe, [folders], tmp_path / "runs/one")
+    assert run.recipe == workshop.recipe()
+    assert run.folder.recipe.read_bytes() == recipe.read_bytes()
+    assert len(run.manifest.photos) == 120
+    assert run.task.label_names == ("bright", "dark")
+    assert run.cache == tmp_path / "runs/cache"
+    again = begin(run.folder.recipe, [run.folder.manifest], run.folder.path)
+    assert again == run == open_run(run.folder.path)
+
+
+def test_what_only_a_later_step_would_trip_over_is_told_at_once(recipe, folders, tmp_path, crops):
+    run = tmp_path / "run"
+    alone = tmp_path / "alone"
+    shutil.copytree(folders / "dark", alone / "dark")
+    with pytest.raises(TrainingError, match=r"^at least two labels are needed, a folder for each; there is dark$"):
+        begin(recipe, [alone], run)
+    for label in "abc":
+        (alone / label).mkdir()
+        crops[ord(label)].save(alone / label / "one.png")
+    with pytest.raises(TrainingError, match=r"a decision_threshold is for two labels, there are 4: a, b, c, dark$"):
+        begin(recipe, [alone], run)
+    few = tmp_path / "few"
+    for label in ("a", "b"):
+        (few / label).mkdir(parents=True)
+        crops[ord(label)].save(few / label / "one.png")
+    with pytest.raises(TrainingError, match=r"^the \w+ split is empty: there are too few photos$"):
+        begin(recipe, [few], run)
+
+
+def test_a_planted_leak_is_refused_unless_it_is_accepted(recipe, trained, tmp_path):
+    leaking = _with_a_leak(trained.manifest, tmp_path / "leaking.csv")
+    with pytest.raises(SplitLeakError, match=r"1 groups of near-duplicates cross splits"):
+        begin(recipe, [leaking], tmp_path / "run")
+    assert begin(recipe, [leaking], tmp_path / "run", allow_leaks=True).manifest.leaked()
+
+
+def _with_a_leak(manifest: Manifest, path: Path) -> Path:
+    manifest.write(path)
+    header, *lines = path.read_text().splitlines()
+    line = next(line for line in lines if ",train," in line)
+    path.write_text("\n".join([header, *lines, line.replace(",train,", ",test,")]) + "\n")
+    return path
+
+
+def test_folders_and_manifests_don_t_mix(trained, folders, tmp_path):
+    task = task_named("folders")
+    assert listed([trained.run.manifest], task) == trained.manifest
+    with pytest.raises(ManifestError, match="either folders or one manifest can be given"):
+        listed([trained.run.manifest, folders], task)
+
+
+def test_a_run_that_is_none_is_told(tmp_path):
+    with pytest.raises(TrainingError, match="is not a run folder; `loupe-train train` makes one"):
+        open_run(tmp_path)
+
+
+def test_a_run_without_weights_cannot_be_exported(recipe, folders, tmp_path):
+    with pytest.raises(TrainingError, match="has no weights yet"):
+        export_run(begin(recipe, [folders], tmp_path / "run"))
+
+
+def test_the_figures_are_those_of_the_test_photos_asked_one_by_one(trained):
+    metadata, test = trained.metadata, trained.manifest.split("test")
+    classifier = OnnxClassifier(trained.run.onnx.read_bytes())
+    right = 0
+    for photo in test.photos:
+        with Image.open(test.file(photo)) as image:
+            pixels = metadata.preprocessing.apply(image.convert("RGB"))
+        answer = metadata.decide(classifier.predict(pixels[None])[0])
+        right += metadata.label_names[answer.index] == photo.label
+    assert metadata.metrics.images == len(test.photos)
+    assert metadata.metrics.accuracy == pytest.approx(right / len(test.photos))
+    assert metadata.metrics.data_sha256 == test.digest(metadata.label_names)
+    assert right > len(test.photos) / 2
+    written = json.loads((trained.run.path / "metrics.json").read_text())
+    assert written == metadata.metrics.model_dump(mode="json")
+
+
+def test_everything_of_the_run_is_in_its_file(trained):
+    metadata = trained.metadata
+    assert metadata.name == "brightness"
+    assert len(metadata.golden_samples) == 4
+    assert metadata.training["epochs"].startswith("6, the best of them number ")
+    assert [(source.name, source.images) for source in metadata.sources] == [(trained.photos.name, 120)]
+    published = read_metadata((trained.repository / "brightness/1/model.onnx").read_bytes())
+    assert published == metadata

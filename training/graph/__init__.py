@@ -1,0 +1,1 @@
+"""Graph: from Keras to ONNX, and what is done to the ONNX graph."""

@@ -1,0 +1,85 @@
+"""Keras → ONNX at fp32, checked against the Keras model on real pictures before anything is kept."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+from keras import layers
+from numpy.typing import NDArray
+
+from models.errors import ExportError
+from training.graph.inference import OnnxClassifier
+
+OPSET = 18  # the newest that tf2onnx 1.17 writes
+MAX_DIFFERENCE = 1e-4
+_BATCHES = (1, 7)  # one alone, and a size that nothing was traced with
+
+
+def serving_model(network: keras.Model) -> keras.Model:
+    """Names the input ``image``, and widens a one-unit sigmoid p to the two columns [1 - p, p]."""
+    image = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
+    probabilities = network(image)
+    if network.output_shape[-1] == 1:
+        probabilities = layers.Concatenate()([1 - probabilities, probabilities])
+    return keras.Model(image, probabilities, name=network.name)
+
+
+def export(network: keras.Model, pictures: NDArray[np.uint8]) -> bytes:
+    """Converts a float32 network.
+
+    Args:
+        network: ``uint8[N,H,W,C]`` → ``float32[N,K]`` softmax or ``float32[N,1]`` sigmoid.
+        pictures: ``uint8[M,H,W,C]``, real ones, that both are asked about.
+
+    Returns:
+        An ONNX file: ``image: uint8[N,H,W,C]`` → ``probabilities: float32[N,K]``, N free.
+
+    Raises:
+        ExportError: the answers differ by more than ``MAX_DIFFERENCE``.
+    """
+    model = serving_model(network)
+    signature = [tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="image")]
+    proto, _ = tf2onnx.convert.from_keras(model, signature, opset=OPSET)
+    data = _with_names(proto).SerializeToString()
+    check_parity(model.predict(pictures, verbose=0), data, pictures)
+    return bytes(data)
+
+
+def check_parity(expected: NDArray[np.float32], data: bytes, pictures: NDArray[np.uint8]) -> float:
+    """Compares an ONNX file's answers, at batch 1 and 7, with those expected.
+
+    Returns:
+        The largest absolute difference of a probability.
+
+    Raises:
+        ExportError: it is above ``MAX_DIFFERENCE``.
+    """
+    classifier = OnnxClassifier(data)
+    difference = max(float(np.abs(classifier.predict(pictures, batch) - expected).max()) for batch in _BATCHES)
+    if not difference <= MAX_DIFFERENCE:  # so that NaN fails too
+        raise ExportError(f"Keras and ONNX differ by {difference:.2g}; at most {MAX_DIFFERENCE:g} is allowed")
+    return difference
+
+
+def _with_names(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Gives the output its name and the batch axis the name N; tf2onnx names them after layers and ``unk__7``."""
+    graph = proto.graph
+    rename = {graph.output[0].name: "probabilities"}
+    for node in graph.node:
+        _rename(node.input, rename)
+        _rename(node.output, rename)
+    graph.output[0].name = "probabilities"
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    del graph.value_info[:]  # shapes inside the graph, which name the old batch axis
+    onnx.checker.check_model(proto)
+    return proto
+
+
+def _rename(names: Sequence[str], rename: dict[str, str]) -> None:
+    for index, name in enumerate(names):
+        if name in rename:
+            names[index] = rename[name]  # type: ignore[index]

@@ -1,0 +1,1 @@
+"""Measuring: how right, how sure and how fast a model is."""

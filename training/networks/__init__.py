@@ -1,0 +1,1 @@
+"""Networks: the architectures, and pretrained weights for them."""

@@ -1,0 +1,1 @@
+"""Photos: what is trained on, how it is split and changed."""

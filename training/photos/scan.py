@@ -1,0 +1,141 @@
+"""Folders of photos → a manifest: reads every file once, groups near-duplicates, and gives each group its split."""
+
+import csv
+import hashlib
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import imagehash
+from PIL import Image
+from rich.progress import track
+
+from models.errors import ImageError, ManifestError
+from models.images import Size, decode
+from training.photos.manifest import Manifest, Photo, split_of
+from training.photos.near_duplicates import connected_groups, near_pairs
+from training.photos.tasks import Task
+
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_FACTS_NAME = "manifest.csv"
+_HASHED_SIZE = Size(72, 64)  # eight times the 9 x 8 cells that the difference hash compares
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file to read, and what a ``manifest.csv`` at its root says of it."""
+
+    root: Path
+    path: Path
+    facts: Mapping[str, str]
+
+
+def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known: Manifest | None = None) -> Manifest:
+    """Makes the manifest of all photos under some folders.
+
+    A ``manifest.csv`` at a folder's root may tell, by ``file``, a photo's ``source``, ``licence``, ``label``,
+    ``cluster`` (kept together, as near-duplicates are) and, with ``own_splits``, ``split``.
+
+    Args:
+        folders: each is searched with all folders below it.
+        task: tells whether a label is made of the first folder's name.
+        own_splits: takes the test split of the folder's own ``manifest.csv`` as it is; the rest is split anew.
+        known: an earlier manifest: its photos stay in their groups and splits.
+
+    Raises:
+        ManifestError: no photo was found, or a folder is missing.
+    """
+    files = [file for folder in folders for file in _files(folder)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        read = list(track(pool.map(lambda file: _read(file, task), files), "reading photos", total=len(files)))
+    photos = [photo for photo in read if photo is not None]
+    if len(photos) < len(read):
+        broken = next(file.path for file, photo in zip(files, read, strict=True) if photo is None)
+        warnings.warn(f"{len(read) - len(photos)} files cannot be read and are left out, e.g. {broken}", stacklevel=2)
+    if not photos:
+        raise ManifestError(f"there is no photo under {', '.join(map(str, folders))}")
+    clusters = [file.facts.get("cluster", "") for file, photo in zip(files, read, strict=True) if photo is not None]
+    grouped = _with_groups(photos, clusters, known)
+    return Manifest(Path(), tuple(_with_split(photo, own_splits) for photo in grouped))
+
+
+def _files(folder: Path) -> Iterator[_File]:
+    if not folder.is_dir():
+        raise ManifestError(f"there is no folder {folder}")
+    facts = _facts(folder / _FACTS_NAME)
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES and path.is_file():
+            yield _File(folder, path, facts.get(path.relative_to(folder).as_posix(), {}))
+
+
+def _facts(path: Path) -> dict[str, dict[str, str]]:
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        return {row.get("file", ""): row for row in csv.DictReader(file)}
+
+
+def _read(file: _File, task: Task) -> Photo | None:
+    try:
+        data = file.path.read_bytes()
+        image = decode(data, _HASHED_SIZE)
+    except (ImageError, OSError):
+        return None
+    with Image.open(file.path) as header:
+        width, height = header.size  # decode has reduced the image
+    first_folder = file.path.relative_to(file.root).parts[0]
+    return Photo(
+        path=str(file.path),
+        label="" if task.made_by == "turning" else file.facts.get("label") or first_folder,
+        group="",
+        split=file.facts.get("split", ""),
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+        width=width,
+        height=height,
+        dhash=str(imagehash.dhash(image)),
+        source=file.facts.get("source") or file.root.resolve().name,
+        licence=file.facts.get("licence") or "unknown",
+    )
+
+
+def _with_groups(photos: Sequence[Photo], clusters: Sequence[str], known: Manifest | None) -> list[Photo]:
+    """Names a group after its known members, else after its smallest digest; drops what would join two known groups."""
+    pairs = [tuple(pair) for pair in near_pairs([photo.dhash for photo in photos])]
+    numbers = connected_groups(len(photos), [*pairs, *_same(clusters), *_same([photo.sha256 for photo in photos])])
+    old = {photo.sha256: photo.group for photo in known.photos} if known else {}
+    names: defaultdict[int, set[str]] = defaultdict(set)
+    for number, photo in zip(numbers, photos, strict=True):
+        names[number].update({old[photo.sha256]} if photo.sha256 in old else ())
+    smallest: dict[int, str] = {}
+    for number, photo in zip(numbers, photos, strict=True):
+        smallest[number] = min(smallest.get(number, photo.sha256), photo.sha256)
+    grouped = []
+    for number, photo in zip(numbers, photos, strict=True):
+        candidates = {old[photo.sha256]} if photo.sha256 in old else names[number] or {smallest[number][:16]}
+        if len(candidates) == 1:
+            grouped.append(replace(photo, group=next(iter(candidates))))
+    return grouped
+
+
+def _same(values: Sequence[str]) -> list[tuple[int, int]]:
+    """Pairs of neighbours in a chain through all indices that have the same value."""
+    places = defaultdict(list)
+    for index, value in enumerate(values):
+        if value:
+            places[value].append(index)
+    return [pair for indices in places.values() for pair in pairwise(indices)]
+
+
+def _with_split(photo: Photo, own_splits: bool) -> Photo:
+    if own_splits and photo.split == "test":
+        return photo
+    split = split_of(photo.group)
+    if own_splits and split == "test":
+        split = "train"  # the data set says what its test is
+    return replace(photo, split=split)

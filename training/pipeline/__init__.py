@@ -1,0 +1,1 @@
+"""Pipeline: from a recipe and photos to a measured file."""

@@ -1,0 +1,1 @@
+"""Reporting: what was measured, for people."""

@@ -1,0 +1,1 @@
+"""Shipping: from a graph to a published model."""
