@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from models.errors import ImageTooLargeError
+from models.inflation import SwollenError, inflate
 from serving.upright.formats.edit import Edit
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -12,6 +14,7 @@ _CODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _OF_SAMPLES = {b"bKGD", b"sBIT", b"hIST"}  # they count in the samples' depth and palette
 _XMP = b"XML:com.adobe.xmp\0"
 _DEEP, _GREY = 16, 0
+_LONGEST_XMP = 8 * 1024 * 1024
 
 
 class Chunk(NamedTuple):
@@ -27,6 +30,7 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
 
     Raises:
         ValueError, struct.error, zlib.error: the metadata is broken.
+        ImageTooLargeError: it unpacks to more than is allowed.
     """
     chunks = list(_chunks(data))
     if not any(one.kind == b"eXIf" for one in chunks):
@@ -79,11 +83,18 @@ def _edited_xmp(data: bytes, edit: Edit) -> bytes:
     """The packet stands behind two empty strings, a language and a translated keyword, and may be compressed."""
     compressed = data[len(_XMP)]
     start = data.index(b"\0", data.index(b"\0", len(_XMP) + 2) + 1) + 1
-    packet = zlib.decompress(data[start:]) if compressed else data[start:]
+    packet = _inflated(data[start:]) if compressed else data[start:]
     edited = edit.xmp(packet)
     if edited == packet:
         return data
     return data[:start] + (zlib.compress(edited) if compressed else edited)
+
+
+def _inflated(packet: bytes) -> bytes:
+    try:
+        return inflate(packet, _LONGEST_XMP)
+    except SwollenError:
+        raise ImageTooLargeError(f"the image's XMP unpacks to more than the {_LONGEST_XMP} bytes allowed") from None
 
 
 def _chunk(kind: bytes, data: bytes) -> Chunk:

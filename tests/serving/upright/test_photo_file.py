@@ -1,4 +1,5 @@
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from io import BytesIO
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from models.errors import ImageError, UnsupportedImageError
+from models.errors import ImageError, ImageTooLargeError, UnsupportedImageError
 from models.images import ImageLimits, decode
 from serving.upright.formats.orientation import turned
 from serving.upright.photo_file import PhotoFile
@@ -163,6 +164,23 @@ def test_xmp_in_a_png_says_the_same(files, picture, compressed):
     for after, expected in ((photo.retagged(90), 3), (photo.with_pixels(90).data, 1)):
         assert Image.open(BytesIO(after)).info["xmp"] == files.xmp_packet % expected
         assert files.tag(after) == expected
+
+
+def test_xmp_in_a_png_that_unpacks_to_a_gigabyte_is_refused_before_it_does(files, picture):
+    """Its method byte is 1, which Pillow passes over and so does not guard."""
+    packer = zlib.compressobj()
+    packed = b"".join([*(packer.compress(bytes(2**20)) for _ in range(100)), packer.flush()])
+    text = b"XML:com.adobe.xmp\0\1\1\0\0" + packed
+    chunk = struct.pack(">I", len(text)) + b"iTXt" + text + struct.pack(">I", zlib.crc32(b"iTXt" + text))
+    data = files.encode(picture, "PNG")
+    photo = PhotoFile.open(data[:33] + chunk + data[33:])
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageTooLargeError, match="XMP unpacks to more than the 8388608 bytes"):
+            photo.retagged(90)
+        assert tracemalloc.get_traced_memory()[1] < 24 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_orientation_that_xmp_alone_tells_counts(files, picture):
