@@ -16,6 +16,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112
+_PHOTOMETRIC, _SAMPLE_FORMAT, _WHITE_IS_ZERO = 262, 339, 0
 UPRIGHT: dict[int, Image.Transpose | None] = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -166,12 +167,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, 32 bits or floats → 8 bits. White is 65535; for floats 1 or 255 if none is higher."""
-    grey = np.nan_to_num(np.asarray(image, dtype=np.float32))  # not float64: 50 megapixels are 200 MB as it is
+    """Grey of 16 bits, 32 bits or floats → 8 bits.
+
+    White is 65535; for floats 1 or 255 if none is higher, and for unsigned 32 bits the highest if that is more.
+    """
+    tags = getattr(image, "tag_v2", {})
+    stored = np.asarray(image)
+    unsigned = image.mode == "I" and tags.get(_SAMPLE_FORMAT) == (1,)
+    if unsigned:
+        stored = stored.view(np.uint32)  # Pillow knows signed ones alone
+    grey = np.nan_to_num(stored.astype(np.float32))  # not float64: 50 megapixels are 200 MB as it is
     transparent = grey == image.info.get("transparency", np.nan)
     peak = float(grey.max())
     white = 65535.0 if image.mode != "F" or peak > 255 else 255.0 if peak > 1 else 1.0
+    white = max(white, peak) if unsigned else white
     np.clip(grey, 0, white, out=grey)
     np.rint(np.multiply(grey, 255 / white, out=grey), out=grey)
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        np.subtract(255, grey, out=grey)  # Pillow does so for 8 bits and fewer
     grey[transparent] = 255
     return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

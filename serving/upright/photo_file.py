@@ -13,6 +13,7 @@ from serving.upright.formats.dct import turn_coefficients
 from serving.upright.formats.edit import Edit
 from serving.upright.formats.orientation import UPRIGHT, turned
 from serving.upright.formats.recode import recode_jpeg, recode_png, recode_tiff, recode_webp
+from serving.upright.formats.samples import full_pictures, keeps_samples, what_would_be_lost
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
 _LARGEST_THUMBNAIL = 1_000_000  # pixels
@@ -50,9 +51,9 @@ class PhotoFile:
         if image.format not in _MEDIA_TYPES and image.format != "MPO":
             raise UnsupportedImageError(f"{image.format} files are not turned; allowed are {', '.join(_MEDIA_TYPES)}")
         with _editing():
-            frames = getattr(image, "n_frames", 1)
-        if frames > 1:
-            raise UnsupportedImageError(f"the file holds {frames} pictures or frames; files of one alone are turned")
+            pictures = full_pictures(data) if image.format == "TIFF" else getattr(image, "n_frames", 1)
+        if pictures > 1:
+            raise UnsupportedImageError(f"the file holds {pictures} pictures or frames; files of one alone are turned")
         return cls(data, str(image.format), exif_orientation(image))
 
     @property
@@ -92,8 +93,7 @@ class PhotoFile:
                     return self._png(orientation, edit)
                 case "WEBP":
                     return self._webp(orientation, edit)
-            coded = recode_tiff(self.data, clockwise)
-            return Turned(tiff.with_pixels(self.data, coded, edit), lossless=True)
+            return self._tiff(clockwise, edit)
 
     def _edited(self, edit: Edit) -> bytes:
         formats = {"JPEG": jpeg.with_orientation, "PNG": png.with_orientation, "WEBP": webp.with_orientation}
@@ -109,6 +109,14 @@ class PhotoFile:
         if png.is_deep_colour(self.data):
             raise UnsupportedImageError("a PNG of 16 bits a colour: only its tag is changed, as its pixels would lose")
         return Turned(png.with_pixels(self.data, recode_png(self.data, orientation), edit), lossless=True)
+
+    def _tiff(self, clockwise: int, edit: Edit) -> Turned:
+        if lost := what_would_be_lost(self.data):
+            raise UnsupportedImageError(f"a TIFF with {lost}: only its tag is changed, not its pixels")
+        coded = recode_tiff(self.data, clockwise)
+        if not keeps_samples(self.data, coded):
+            raise UnsupportedImageError("a TIFF of unusual samples: only its tag is changed, as its pixels would lose")
+        return Turned(tiff.with_pixels(self.data, coded, edit), lossless=True)
 
     def _webp(self, orientation: int, edit: Edit) -> Turned:
         lossless = webp.is_lossless(self.data)

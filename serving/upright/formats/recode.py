@@ -15,7 +15,7 @@ WEBP_QUALITY = 95
 
 _FULL, _HALF_ACROSS, _QUARTER = 0, 1, 2  # Pillow's numbers of 4:4:4, 4:2:2 and 4:2:0
 _BLOCK = 8
-_WHITE, _PNG_DEPTH = 255, 24
+_WHITE, _PNG_DEPTH, _PHOTOMETRIC = 255, 24, 262
 _TIFF_KEPT = {"raw", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "packbits", "group3", "group4"}
 _TIFF_ELSE = "tiff_adobe_deflate"
 
@@ -59,11 +59,13 @@ def recode_tiff(data: bytes, clockwise: int) -> bytes:
     """Of the pixels alone, with the source's compression if it is lossless; Pillow has applied its orientation."""
     image = Image.open(BytesIO(data), formats=["TIFF"])
     compression = image.info.get("compression", "raw")
+    white_is_zero = image.mode.startswith("I;16") and image.tag_v2.get(_PHOTOMETRIC) == 0  # type: ignore[attr-defined]
     picture = _turned(image, turned(UPRIGHT_TAG, clockwise))
     return _save(
         picture.convert("I").convert("I;16") if picture.mode == "I;16B" else picture,  # else the file is big-endian
         "TIFF",
         compression=compression if compression in _TIFF_KEPT else _TIFF_ELSE,
+        tiffinfo={_PHOTOMETRIC: 0} if white_is_zero else {},  # Pillow reads these samples as they are
     )
 
 
