@@ -74,8 +74,8 @@ image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BAS
 lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that still fit: UPGRADE=--upgrade
 	$(compile) pyproject.toml --extra serving --extra grpc --output-file requirements/serving.txt
 	$(compile) pyproject.toml --extra serving-gpu --extra grpc --output-file requirements/serving-gpu.txt
-	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra training \
-		--extra search --extra tracking --extra client --extra loadtest --group dev --output-file requirements/dev.txt
+	$(compile) pyproject.toml loupe/pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra training \
+		--extra search --extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
 	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
 	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt
 
@@ -90,9 +90,12 @@ proto: .venv-dev/synced-dev  ## generates the gRPC messages and stubs from their
 	touch $@
 
 # The stamp's name says which lock the environment holds: onnxruntime and onnxruntime-gpu never meet in one.
+# The client is installed where it is tested, and not where it is asked.
+.venv-dev/synced-dev: loupe/pyproject.toml
 .venv/synced-% .venv-dev/synced-%: requirements/%.txt requirements/build.txt pyproject.toml .venv-uv/made
 	[ -x $(@D)/bin/python ] || $(uv) venv --quiet --clear --python .venv-uv/bin/python $(@D)
 	rm -f $(@D)/synced-*
 	$(uv) pip sync --python $(@D) --require-hashes $<
-	$(uv) pip install --quiet --python $(@D) --no-deps --build-constraints requirements/build.txt --editable .
+	$(uv) pip install --quiet --python $(@D) --no-deps --build-constraints requirements/build.txt \
+		--editable . $(if $(filter .venv-dev,$(@D)),--editable ./loupe)
 	touch $@

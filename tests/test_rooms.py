@@ -1,5 +1,6 @@
 """The arrows between the rooms: a copy of the code in which each of them is crossed, and every contract says so."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ CROSSINGS = {
     "training and serving meet in models only": ("training/photos/tasks.py", "serving.settings"),
     "models imports no other room and no framework": ("models/images.py", "onnxruntime"),
     "loadtest speaks HTTP only": ("loadtest/photos.py", "models.images"),
-    "the client knows HTTP, and none of the other rooms": ("loupe/errors.py", "pydantic"),
+    "the client knows HTTP, and none of the other rooms": ("loupe/src/loupe/errors.py", "pydantic"),
     "nobody imports the client": ("loadtest/clients.py", "loupe.client"),
     "nothing imports the talks' examples": ("training/graph/turning.py", "training.examples.line"),
     "the layers of serving": ("serving/engine/batcher.py", "serving.service"),
@@ -26,9 +27,10 @@ CROSSINGS = {
 
 
 def lint(folder: Path) -> str:
-    """Runs import-linter as ``make check`` does, in another folder."""
+    """Runs import-linter as ``make check`` does, in another folder; the client would be found where it is installed."""
     program = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([program, "--no-cache"], cwd=folder, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(folder / "loupe" / "src")}
+    done = subprocess.run([program, "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True)
     return done.stdout + done.stderr
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from models.errors import RequestError
+from models.extras import how_to_install
 from serving.commands.score import COLUMNS, Score
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
@@ -128,7 +129,7 @@ def _parquet(output: Path) -> Iterator[Scores]:
     """Parquet cannot be appended to: rows gather in a file of lines beside it, and become part of it at the end."""
     if find_spec("pyarrow") is None:
         raise RequestError(
-            "Parquet files need the extra `parquet`, which is not installed: pip install 'loupe[parquet]'"
+            f"Parquet files need the extra `parquet`, which is not installed: {how_to_install('parquet')}"
         )
     from serving.commands.parquet import files, merge
 

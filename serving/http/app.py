@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from models.errors import SettingsError
+from models.extras import how_to_install
 from serving.access.keys import ApiKeys
 from serving.http.errors import add_error_handlers
 from serving.http.middleware import add_middleware
@@ -98,5 +99,5 @@ def _grpc_server() -> ModuleType:
         return import_module("serving.grpc.server")
     except ImportError:
         raise SettingsError(
-            f"{PREFIX}GRPC_PORT is set, which needs the extra `grpc`: pip install 'loupe[grpc]'"
+            f"{PREFIX}GRPC_PORT is set, which needs the extra `grpc`: {how_to_install('grpc')}"
         ) from None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from models.errors import SettingsError
+from models.extras import how_to_install
 from serving.observability.recorder import RequestRecord
 from serving.settings.version import service_version
 
@@ -23,7 +24,7 @@ class Tracing:
             SettingsError: the extra is not installed.
         """
         if find_spec("opentelemetry") is None:
-            raise SettingsError("LOUPE_TRACING_ENDPOINT needs the extra `tracing`, which is not installed")
+            raise SettingsError(f"LOUPE_TRACING_ENDPOINT needs the extra `tracing`: {how_to_install('tracing')}")
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider

@@ -5,6 +5,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from models.extras import DISTRIBUTION
+
 _SERVING = Path(__file__).parents[1]
 _BUILT_FROM = _SERVING / "REVISION"
 """Written where Loupe is built without its git history, as into an image."""
@@ -14,7 +16,7 @@ _BUILT_FROM = _SERVING / "REVISION"
 def service_version() -> str:
     """The version of the installed distribution; ``unknown`` in a bare source tree."""
     try:
-        return version("loupe")
+        return version(DISTRIBUTION)
     except PackageNotFoundError:
         return "unknown"
 

@@ -33,7 +33,7 @@ TOKEN, KEY = "the-admin-token", "the-api-key"
 NOT_RUN = {
     ("README.md", "orientation_talk.toml photos"): "test_readme.py runs it line by line, and looks at the model",
     ("README.md", "import resnet.onnx"): "test_readme.py runs it, and looks at the model",
-    ("client.md", "pip install"): "it would change the environment of the tests",
+    ("client.md", "pip install"): "test_distributions.py runs it in an empty environment",
     ("deploying.md", "docker run"): "no container runtime",
     ("deploying.md", "docker build"): "no container runtime",
     ("deploying.md", "docker compose"): "no container runtime; test_deploy.py checks the file",

@@ -80,3 +80,10 @@ def test_the_client_loads_neither_pillow_nor_numpy_nor_the_other_rooms():
     rooms = "'PIL', 'numpy', 'pydantic', 'fastapi', 'models', 'serving', 'training'"
     code = f"import sys, loupe.client; print([name for name in ({rooms}) if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_an_array_without_pillow_is_one_sentence():
+    code = "import numpy, sys; sys.modules['PIL'] = sys.modules['PIL.Image'] = None; from loupe.images import encoded\n"
+    code += "try:\n    encoded(numpy.zeros((2, 2), 'uint8'))\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("an array travels as PNG, which Pillow writes: pip install pillow\n", "")

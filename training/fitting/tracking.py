@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from models.errors import TrainingError
+from models.extras import how_to_install
 from training.fitting.fit import Logs
 from training.fitting.recipe import Recipe
 from training.fitting.run_folder import RunFolder
@@ -63,5 +64,5 @@ def _client(folder: Path) -> "MlflowClient":
     try:
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError:
-        raise TrainingError("--mlflow needs the extra `tracking`: pip install 'loupe[tracking]'") from None
+        raise TrainingError(f"--mlflow needs the extra `tracking`: {how_to_install('tracking')}") from None
     return MlflowClient(f"sqlite:///{folder.resolve() / 'mlflow.db'}")

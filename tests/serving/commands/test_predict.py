@@ -6,6 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from models.extras import how_to_install
+
 OK, FAILED, USAGE = 0, 1, 2
 READERS = {
     ".csv": lambda path: list(csv.DictReader(path.read_text().splitlines())),
@@ -123,7 +125,8 @@ def test_parquet_names_its_extra(loupe, tree, monkeypatch):
     monkeypatch.setattr("serving.commands.score_file.find_spec", lambda _: None)
     result = loupe("predict", tree, "--output", "scores.parquet")
     assert result.exit_code == FAILED
-    assert "pip install 'loupe[parquet]'" in result.stderr
+    assert "need the extra `parquet`" in result.stderr
+    assert how_to_install("parquet") in result.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import SettingsError
+from models.extras import how_to_install
 from serving.access.listening import listen
 from serving.grpc.calls import CODES
 from serving.grpc.protobuf import open_inference_pb2 as pb
@@ -255,7 +256,7 @@ def test_without_the_extra_the_port_is_one_sentence(models, tmp_path):
     environment = {**os.environ, "PYTHONPATH": path, "LOUPE_GRPC_PORT": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "LOUPE_GRPC_PORT is set, which needs the extra `grpc`" in done.stderr
+    assert f"LOUPE_GRPC_PORT is set, which needs the extra `grpc`: {how_to_install('grpc')}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from models.extras import how_to_install
 from serving.observability.recorder import RequestRecord
 from serving.observability.tracing import Tracing
 
@@ -184,4 +185,4 @@ except SettingsError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "LOUPE_TRACING_ENDPOINT needs the extra `tracing`, which is not installed\n"
+    assert done.stdout == f"LOUPE_TRACING_ENDPOINT needs the extra `tracing`: {how_to_install('tracing')}\n"

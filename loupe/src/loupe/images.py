@@ -1,7 +1,7 @@
 """Whatever a caller may hand in as a photo → its encoded bytes."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -31,6 +31,7 @@ def encoded(image: ImageSource) -> bytes:
     """The encoded photo. Pixels become PNG, without loss; a Pillow image keeps its EXIF orientation.
 
     Raises:
+        ModuleNotFoundError: this is an array, and Pillow is not installed.
         OSError: the file cannot be read.
         TypeError: this is no photo.
         ValueError: the pixels have another shape or type.
@@ -52,7 +53,8 @@ def encoded(image: ImageSource) -> bytes:
 
 def _is(value: object, module: str, name: str) -> bool:
     """An object of a module that nobody has imported cannot be there."""
-    return module in sys.modules and isinstance(value, getattr(sys.modules[module], name))
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
 def _binary(data: object) -> bytes:
@@ -70,9 +72,17 @@ def _png(image: "Image") -> bytes:
     return buffer.getvalue()
 
 
-def _from_pixels(pixels: "NDArray[np.uint8]") -> "Image":
-    from PIL.Image import fromarray
+def _pillow() -> Callable[["NDArray[np.uint8]"], "Image"]:
+    """Imported only for those who hand in arrays: the client does without."""
+    try:
+        from PIL.Image import fromarray
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("an array travels as PNG, which Pillow writes: pip install pillow") from None
+    return fromarray
 
+
+def _from_pixels(pixels: "NDArray[np.uint8]") -> "Image":
+    fromarray = _pillow()
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.dtype != "uint8" or pixels.ndim not in (2, 3) or channels not in _CHANNELS:
         raise ValueError(
