@@ -10,10 +10,14 @@ from uvicorn.server import ServerState
 
 from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
 from serving.http.errors import STATUSES, error_body
+from serving.http.framing import Requests, refuse_tricks
 
 _MIB = 1024 * 1024
 _LINGER_S = 2  # at least; a body may take longer, see `_linger`
 _LINGER_BYTES = 256 * _MIB  # four of the largest requests that are taken by default
+# A chunk of one byte has five around it: `1 CRLF a CRLF`. Extensions and trailers have no end by themselves; see
+# CVE-2024-22019.
+_BYTES_AROUND = 16
 
 
 class Connection(HttpToolsProtocol):
@@ -23,6 +27,8 @@ class Connection(HttpToolsProtocol):
     after it has sent all would lose the answer. So what is on its way is read and thrown away: within bounds.
     """
 
+    parser: Requests  # type: ignore[assignment]
+
     def __init__(
         self,
         config: Config,
@@ -31,18 +37,23 @@ class Connection(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         max_header_bytes: int,
+        header_timeout_s: float,
         idle_timeout_s: float,
         body_timeout_s: float,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.parser = Requests(self)
         self._max_header_bytes = max_header_bytes
+        self._header_timeout_s = header_timeout_s
         self._idle_timeout_s = idle_timeout_s
         self._body_timeout_s = body_timeout_s
         self._begun = False  # a request whose headers have not all come
         self._arriving = False  # a request whose headers have come, and whose body has not
         self._lingering = False
         self._header_bytes = 0
+        self._framing_bytes = 0  # of a body that has not all come: chunks' sizes and extensions, trailers
         self._discarded_bytes = 0
+        self._refusal: LoupeError | None = None
         self._body_until = 0.0
         self._waiting: asyncio.TimerHandle | None = None
 
@@ -68,8 +79,12 @@ class Connection(HttpToolsProtocol):
             return
         if self._begun:
             self._header_bytes += len(data)
+        elif self._arriving:
+            self._framing_bytes += len(data)
         super().data_received(data)
-        if self._begun and not self._lingering:
+        if self._framing_bytes > self._max_header_bytes:
+            self._refuse(RequestError("the body's chunks have more around them than in them"))
+        elif self._begun and not self._lingering:
             self._header_bytes = max(
                 self._header_bytes, self._parsed_bytes()
             )  # some came with an earlier request's end
@@ -80,35 +95,52 @@ class Connection(HttpToolsProtocol):
         """Counts from here on."""
         super().on_message_begin()
         self._begun, self._header_bytes = True, 0
-        self._wait(self._idle_timeout_s)
+        self._wait(self._header_timeout_s)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Leaves out trailers: behind the body they would change what has been looked at."""
+        if self._begun:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Starts the request."""
+        """Starts the request, unless it is refused: what is raised here ends up in ``send_400_response``."""
         self._begun = False
         self._stop_waiting()
-        self._header_bytes = self._parsed_bytes()
-        if self._header_bytes > self._max_header_bytes:
-            raise self._too_large()  # which ends up in `send_400_response`
+        try:
+            self._check_head()
+        except LoupeError as error:
+            self._refusal = error
+            raise
         super().on_headers_complete()
-        self._arriving, self._discarded_bytes = True, 0
+        self._arriving, self._framing_bytes, self._discarded_bytes = True, 0, 0
         self._body_until = self.loop.time() + self._body_timeout_s
         self.cycle.transport = _CycleTransport(self.transport, self._close)
 
+    def on_body(self, body: bytes) -> None:
+        """Counts what is no framing; a chunk of a few bytes has as many around it."""
+        self._framing_bytes = max(0, self._framing_bytes - _BYTES_AROUND * len(body))
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """After an early answer, the next request is waited for from here on; uvicorn would wait for ever."""
+        if self.parser.offered:
+            return
         super().on_message_complete()
         if self._answered_early():
             self._wait(self._idle_timeout_s)
-        self._arriving = False
+        self._arriving, self._framing_bytes = False, 0
 
     def on_response_complete(self) -> None:
-        """An early answer leaves the rest of the body as much time as an idle connection has."""
+        """Waits for the next request, or for the rest of a body that was answered early.
+
+        uvicorn's own timer ends with the next byte, even if that begins no request.
+        """
         super().on_response_complete()
-        if self._lingering:
-            self._unset_keepalive_if_required()
-        elif self._answered_early():
-            self._wait(self._idle_timeout_s)
+        self._unset_keepalive_if_required()
+        if self._answered_early():
             self.cycle.body.clear()
+        if not (self._lingering or self._begun or self.transport.is_closing()) and self.cycle.response_complete:
+            self._wait(self._idle_timeout_s)
 
     def shutdown(self) -> None:
         """Leaves a client that was refused the time to hear of it."""
@@ -119,10 +151,15 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever the parser does not take; its own answer is plain text."""
+        self._refuse(self._refusal or RequestError("the bytes are no HTTP request"))
+
+    def _check_head(self) -> None:
+        self._header_bytes = self._parsed_bytes()
         if self._header_bytes > self._max_header_bytes:
-            self._refuse(self._too_large())
-        else:
-            self._refuse(RequestError("the bytes are no HTTP request"))
+            raise self._too_large()
+        version = self.parser.get_http_version()
+        refuse_tricks(self.parser.get_method().decode(), version, self.url, self.headers)
+        self.expect_100_continue &= version != "1.0"  # which knows no answer before the answer
 
     def _parsed_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -143,20 +180,37 @@ class Connection(HttpToolsProtocol):
             self._waiting = None
 
     def _give_up(self) -> None:
-        if self._begun and not self._lingering:
-            self._refuse(RequestTimeoutError(f"the headers did not arrive within {self._idle_timeout_s:g} s"))
+        if self._begun and self.flow.read_paused:  # by us, as earlier requests are still being answered
+            self._wait(self._header_timeout_s)
+        elif self._begun and not self._lingering:
+            self._refuse(RequestTimeoutError(f"the headers did not arrive within {self._header_timeout_s:g} s"))
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()  # nobody reads; a close would wait for that
         else:
             self.transport.close()
 
     def _refuse(self, error: LoupeError) -> None:
         """Answers and closes; merely closes where that would get into the answer to an earlier request."""
-        if self._arriving or (self.cycle is not None and not self.cycle.response_complete):
+        if self._answering():
             self.transport.close()
             return
+        if self._arriving:
+            self._give_up_cycle()
         body = error_body(error).model_dump_json().encode()
         head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[STATUSES[type(error)]] + head.encode() + body)
         self._linger()
+
+    def _answering(self) -> bool:
+        """Whether bytes of an answer are on their way, or will be: for an earlier request, or for this one."""
+        if self.cycle is None or (self.cycle.response_complete and not self._arriving):
+            return False
+        return bool(self.cycle.response_started or self.pipeline or not self._arriving)
+
+    def _give_up_cycle(self) -> None:
+        """To the application, a client whose body turns out to be none has left."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
 
     def _close(self) -> None:
         if self._arriving and not self.transport.is_closing():

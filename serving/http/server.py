@@ -117,6 +117,7 @@ def _connection(settings: Settings) -> type[asyncio.Protocol]:
     bounded = partial(
         Connection,
         max_header_bytes=settings.max_header_bytes,
+        header_timeout_s=settings.header_timeout_s,
         idle_timeout_s=settings.idle_timeout_s,
         body_timeout_s=settings.request_timeout_s,
     )

@@ -74,8 +74,11 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(
         30, gt=0, le=3600, description="Seconds that a body may take to arrive, and then again its answer."
     )
+    header_timeout_s: float = Field(
+        10, gt=0, le=3600, description="Seconds from a request's first byte until its headers have come."
+    )
     idle_timeout_s: float = Field(
-        65, gt=0, le=3600, description="Seconds that a connection may take until the headers of its next request."
+        65, gt=0, le=3600, description="Seconds that a connection may take until the first byte of its next request."
     )
     max_header_bytes: int = Field(32 * 1024, ge=1024, le=_MIB, description="Bytes of a request's line and headers.")
     drain_pause_s: float = Field(

@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -99,7 +100,7 @@ def test_what_is_no_http_is_told(client):
 
 @pytest.mark.parametrize("sent", [b"", b"GET /health/live HTTP/1.1\r\nHost:"])
 def test_a_connection_that_asks_nothing_whole_ends(serve_with, sent):
-    with connected(serve_with(idle_timeout_s=0.3)) as connection:
+    with connected(serve_with(idle_timeout_s=0.3, header_timeout_s=0.3)) as connection:
         connection.sendall(sent)
         answer = until_closed(connection)
     assert (status_and_error(answer) if answer else None) == ((408, "RequestTimeoutError") if sent else None)
@@ -107,10 +108,29 @@ def test_a_connection_that_asks_nothing_whole_ends(serve_with, sent):
 
 def test_headers_that_trickle_in_are_cut(serve_with):
     """Each byte alone would come early enough."""
-    with connected(serve_with(idle_timeout_s=0.5)) as connection:
+    with connected(serve_with(header_timeout_s=0.5)) as connection:
         connection.sendall(b"GET /")
         answer = trickle(connection) + until_closed(connection)
     assert status_and_error(answer) == (408, "RequestTimeoutError")
+
+
+def test_the_first_byte_is_waited_for_longer_than_the_rest(serve_with):
+    client = serve_with(header_timeout_s=0.5, idle_timeout_s=3)
+    with connected(client) as connection:
+        time.sleep(1.5)
+        started = time.monotonic()
+        connection.sendall(b"GET /")
+        assert status_and_error(until_closed(connection)) == (408, "RequestTimeoutError")
+        assert time.monotonic() - started < 2
+
+
+def test_bytes_that_begin_no_request_keep_no_connection(serve_with):
+    """Empty lines before a request are allowed; after an answer they kept a connection open for ever."""
+    with connected(serve_with(idle_timeout_s=1)) as connection:
+        connection.sendall(f"GET /health/live HTTP/1.1\r\n{HOST}\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"\r\n")
+        assert until_closed(connection) == b""
 
 
 def test_an_idle_connection_ends_after_its_answer(serve_with):
