@@ -110,6 +110,11 @@ def open_header(data: bytes) -> Image.Image:
         raise UndecodableImageError(f"the image's header cannot be read: {_one_line(error)}") from error
 
 
+def starts_as_image(data: bytes) -> bool:
+    """Whether the first bytes are those of a format that is served, HEIC and AVIF included."""
+    return _has_known_start(data) or is_heif(data)
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())  # libheif ends its messages with an empty line
 

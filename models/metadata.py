@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from models.errors import InvalidModelError
 from models.metrics import AgainstFp32, Metrics, Probability
 from models.preprocessing import Preprocessing
+from models.wrong_value import wrong_value
 
 PROPERTY = "loupe"
 Tolerance = Annotated[float, Field(gt=0, le=1)]
@@ -149,6 +150,4 @@ class ModelMetadata(_Frozen):
         try:
             return cls.model_validate_json(properties[PROPERTY])
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "document"
-            raise InvalidModelError(f"the model's metadata is wrong at {place}: {first['msg']}") from None
+            raise InvalidModelError(f"the model's metadata is wrong {wrong_value(error)}") from None

@@ -1,11 +1,11 @@
 """Protobuf messages ↔ the calls and answers that HTTP and gRPC share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
-from models.errors import RequestError
+from models.errors import RequestError, RequestTooLargeError
 from serving.grpc.protobuf import open_inference_pb2 as pb
 from serving.open_inference.framing import to_binary
 from serving.open_inference.messages import (
@@ -18,12 +18,20 @@ from serving.open_inference.messages import (
     malformed,
 )
 
+_PIECE = 64 * 1024
 
-def read_request(message: pb.ModelInferRequest) -> InferRequest:
-    """Reads an infer call.
+
+def read_request(message: pb.ModelInferRequest, max_images: int, max_values: int) -> InferRequest:
+    """Reads an infer call; call it in a thread where it is large (``off_loop``).
+
+    Args:
+        message: the call.
+        max_images: encoded photos that are allowed.
+        max_values: the most numbers that the largest allowed tensor has.
 
     Raises:
         RequestError: its tensors are malformed.
+        RequestTooLargeError: it has more photos or numbers.
     """
     raw, inputs = message.raw_input_contents, message.inputs
     if raw and len(raw) != len(inputs):
@@ -33,7 +41,10 @@ def read_request(message: pb.ModelInferRequest) -> InferRequest:
         return InferRequest(
             id=message.id or None,
             parameters=_parameters(message.parameters),
-            inputs=[_input(tensor, raw[index] if raw else None) for index, tensor in enumerate(inputs)],
+            inputs=[
+                _input(tensor, raw[index] if raw else None, max_images, max_values)
+                for index, tensor in enumerate(inputs)
+            ],
             outputs=outputs or None,
         )
     except ValidationError as error:
@@ -67,20 +78,40 @@ def write_metadata(metadata: ModelMetadataResponse) -> pb.ModelMetadataResponse:
     )
 
 
-def _input(tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None) -> InputTensor:
-    data = _typed(tensor) if raw is None else raw
+def _input(
+    tensor: pb.ModelInferRequest.InferInputTensor, raw: bytes | None, max_images: int, max_values: int
+) -> InputTensor:
+    if "shared_memory_region" in tensor.parameters:
+        data = None
+    else:
+        data = _typed(tensor, max_images, max_values) if raw is None else raw
     return InputTensor(name=tensor.name, datatype=tensor.datatype, shape=list(tensor.shape), data=data)
 
 
-def _typed(tensor: pb.ModelInferRequest.InferInputTensor) -> bytes | list[bytes] | None:
+def _typed(
+    tensor: pb.ModelInferRequest.InferInputTensor, max_images: int, max_values: int
+) -> bytes | list[bytes] | None:
+    contents = tensor.contents
     if tensor.datatype == "BYTES":
-        return list(tensor.contents.bytes_contents)
+        _refuse_more(len(contents.bytes_contents), max_images, "images")
+        return list(contents.bytes_contents)
     if tensor.datatype == "UINT8":
-        try:
-            return bytes(tensor.contents.uint_contents)
-        except ValueError:
-            raise RequestError("the UINT8 tensor's data are not whole numbers from 0 to 255") from None
+        _refuse_more(len(contents.uint_contents), max_values, "values")
+        return _numbers(contents.uint_contents)
     return None
+
+
+def _refuse_more(count: int, allowed: int, what: str) -> None:
+    if count > allowed:
+        raise RequestTooLargeError(f"the request has {count} {what}; at most {allowed} are allowed")
+
+
+def _numbers(values: Sequence[int]) -> bytes:
+    """In pieces, so that others get the interpreter in between."""
+    try:
+        return b"".join(bytes(values[start : start + _PIECE]) for start in range(0, len(values), _PIECE))
+    except ValueError:
+        raise RequestError("the UINT8 tensor's data are not whole numbers from 0 to 255") from None
 
 
 def _parameters(parameters: Mapping[str, pb.InferParameter]) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from serving.access.control import check_token
 from serving.grpc.messages import read_request, write_metadata, write_response
 from serving.grpc.protobuf import open_inference_pb2 as pb
 from serving.grpc.protobuf.open_inference_pb2_grpc import GRPCInferenceServiceServicer
-from serving.open_inference.infer import describe, infer
+from serving.open_inference.infer import describe, infer, max_values
 from serving.open_inference.messages import ServerMetadata
 from serving.open_inference.repository import read_index, refuse_overrides
+from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 
 _Context = Any  # grpc.aio.ServicerContext; grpcio ships no types
@@ -47,8 +48,10 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         timeout_s = longest_s if remaining_s is None else min(remaining_s, longest_s)
         name, version, raw = request.model_name, request.model_version or None, bool(request.raw_input_contents)
         with self._service.bodies.lease() as take:
-            take(request.ByteSize())
-            response, _ = await infer(self._service, name, version, read_request(request), timeout_s)
+            take(size := request.ByteSize())
+            images, values = self._service.settings.max_request_images, max_values(self._service, name, version)
+            call = await off_loop(lambda: read_request(request, images, values), size)
+            response, _ = await infer(self._service, name, version, call, timeout_s)
         return write_response(response, raw)
 
     async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, _: _Context) -> pb.RepositoryIndexResponse:

@@ -13,6 +13,7 @@ from models.extras import how_to_install
 from serving.access.keys import ApiKeys
 from serving.http.errors import add_error_handlers
 from serving.http.middleware import add_middleware
+from serving.http.openapi import describe
 from serving.http.routes import (
     health,
     labels,
@@ -62,7 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         telemetry=_NO_TELEMETRY,
         lifespan=_lifespan,
-        responses={422: {"model": ErrorBody, "description": "A parameter is not allowed."}},
+        responses={400: {"model": ErrorBody, "description": "A parameter is not allowed."}},
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     app.state.straightener = Straightener(service)
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(routes.router)
     if settings.web:
         app.include_router(web.web_router())
+    describe(app)
     add_error_handlers(app)
     add_middleware(app, service, counted.recorder, keys)
     return app

@@ -23,6 +23,7 @@ from models.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
+from models.wrong_value import explain
 from serving.http.schemas import ErrorBody
 from serving.observability.logging import REQUEST_ID_HEADER, request_id
 from serving.observability.recorder import current_record
@@ -116,10 +117,10 @@ async def _framework_error(request: Request, error: Exception) -> Response:
 
 
 async def _invalid_parameter(_: Request, error: Exception) -> Response:
+    """A query's or header's; an empty text stands for a flag that is named without a value."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
     first = error.errors()[0]
-    sentence = f"the {first['loc'][0]} parameter {first['loc'][-1]} is not allowed: {first['msg']}"
-    return _response(422, sentence, type(error).__name__)
+    return error_response(RequestError(f"the {first['loc'][0]} parameter {first['loc'][-1]} {explain(first)}"))
 
 
 async def _client_gone(_: Request, __: Exception) -> Response:

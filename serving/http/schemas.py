@@ -1,9 +1,9 @@
 """The wire format: what bodies and answers look like."""
 
-from binascii import a2b_base64
-from typing import Annotated, Literal, Self
+from dataclasses import asdict, dataclass
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field
 
 from models.metrics import Metrics
 from serving.engine.classifier import Prediction
@@ -16,7 +16,29 @@ class ErrorBody(BaseModel):
     error_type: str
 
 
-PredictionOrError = Prediction | ErrorBody
+Key = str | int | float | bool | None
+"""What a caller wants back beside the answer to its image."""
+
+
+@dataclass(frozen=True)
+class KeyedPrediction(Prediction):
+    """An answer with the ``key`` of its instance."""
+
+    key: Key = None
+
+
+class KeyedError(ErrorBody):
+    """An error with the ``key`` of its instance."""
+
+    key: Key = None
+
+
+PredictionOrError = Prediction | KeyedPrediction | KeyedError | ErrorBody
+
+
+def with_key(row: Prediction | ErrorBody, key: Key) -> PredictionOrError:
+    """The same, with what the caller wants back."""
+    return KeyedPrediction(**asdict(row), key=key) if isinstance(row, Prediction) else KeyedError(**dict(row), key=key)
 
 
 class ModelAnswer(BaseModel):
@@ -33,44 +55,6 @@ class ModelsAnswer(BaseModel):
     results: dict[str, ModelAnswer]
 
 
-def _strict_base64(value: object) -> bytes:
-    if not isinstance(value, str):
-        raise ValueError("it must be a string of base64")
-    try:
-        return a2b_base64(value, strict_mode=True)
-    except ValueError:
-        raise ValueError("it is not base64") from None
-
-
-def _unwrap_image(value: object) -> object:
-    """The only input may be named, ``{"image": …}``, or not, as in TensorFlow Serving."""
-    return value["image"] if isinstance(value, dict) and value.keys() == {"image"} else value
-
-
-class EncodedImage(BaseModel):
-    """An encoded photo as base64 (RFC 4648, section 4; no line breaks)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    b64: Annotated[bytes, BeforeValidator(_strict_base64)]
-
-
-class TensorFlowRequest(BaseModel):
-    """TensorFlow Serving's predict request, by rows (``instances``) or by columns (``inputs``)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    signature_name: str = "serving_default"
-    instances: list[Annotated[EncodedImage, BeforeValidator(_unwrap_image)]] | None = None
-    inputs: Annotated[list[EncodedImage] | None, BeforeValidator(_unwrap_image)] = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if (self.instances is None) == (self.inputs is None):
-            raise ValueError("give either `instances` (rows) or `inputs` (columns)")
-        return self
-
-
 class Rows(BaseModel):
     """Answer to ``instances``."""
 
@@ -80,7 +64,8 @@ class Rows(BaseModel):
 class Columns(BaseModel):
     """One list for each named output, in the order of the images; ``null`` in the place of a bad image.
 
-    ``labels`` and ``probabilities`` belong together; ``error`` and ``error_type`` are there only if an image is bad.
+    ``labels`` and ``probabilities`` belong together; ``error`` and ``error_type`` are there only if an image is bad,
+    ``key`` only if the request has it.
     """
 
     label: list[str | None]
@@ -91,6 +76,7 @@ class Columns(BaseModel):
     attributes: list[dict[str, str | int | float | bool] | None]
     error: list[str | None] | None = Field(None, exclude_if=lambda value: value is None)
     error_type: list[str | None] | None = Field(None, exclude_if=lambda value: value is None)
+    key: list[Key] | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class ColumnsAnswer(BaseModel):

@@ -1,6 +1,7 @@
 """An infer call → its answer, and what a model takes: the one way into the service for HTTP and gRPC."""
 
 from collections.abc import Sequence
+from math import prod
 
 from models.errors import ImageError, RequestError
 from serving.engine.classifier import Prediction
@@ -13,9 +14,11 @@ from serving.open_inference.messages import (
     RequestedOutput,
     parameter,
 )
-from serving.open_inference.tensors import read_image
+from serving.open_inference.tensors import read_image, size_bytes
+from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 from serving.service.answers import Answers, Timing
+from serving.versions.served_model import Route
 
 _MICROSECONDS = 1_000_000
 
@@ -47,21 +50,36 @@ async def infer(
         LoupeError: as ``PredictionService.predict``.
     """
     route = service.route(name, version)
-    facts = route.classifier.metadata
-    wanted = _wanted(request)
-    image = read_image(request, facts.preprocessing.shape)
-    if not len(image):
-        raise RequestError("the request holds no image; at least one is needed")
-    if asked_us := parameter(request.parameters, "timeout", 0):
-        timeout_s = min(timeout_s, max(asked_us, 1) / _MICROSECONDS)
-    if isinstance(image, list):
-        answers = await service.predict([route], image, apply_exif=_apply_exif(request), timeout_s=timeout_s)
-    else:
-        answers = await service.predict_pixels(route, image, timeout_s=timeout_s)
+    counts = _wanted(request)
+    with route.in_use():  # reading may take a while, and a version may be given up at any
+        answers = await _ask(service, route, request, timeout_s)
     predictions = _predictions(answers, name)
-    outputs = [_output(predictions, facts.label_names, count) for count in wanted]
+    outputs = [_output(predictions, route.classifier.metadata.label_names, count) for count in counts]
     version = answers.versions[name]
     return InferResponse(model_name=name, model_version=version, id=request.id, outputs=outputs), answers.timing
+
+
+async def _ask(service: PredictionService, route: Route, request: InferRequest, timeout_s: float) -> Answers:
+    if asked_us := parameter(request.parameters, "timeout", 0):
+        timeout_s = min(timeout_s, max(asked_us, 1) / _MICROSECONDS)
+    apply_exif = _apply_exif(request)
+    shape, max_images = route.classifier.metadata.preprocessing.shape, service.settings.max_request_images
+    image = await off_loop(lambda: read_image(request, shape, max_images), size_bytes(request))
+    if not len(image):
+        raise RequestError("the request holds no image; at least one is needed")
+    if isinstance(image, list):
+        return await service.predict([route], image, apply_exif=apply_exif, timeout_s=timeout_s)
+    return await service.predict_pixels(route, image, timeout_s=timeout_s)
+
+
+def max_values(service: PredictionService, name: str, version: str | None) -> int:
+    """The most numbers of any tensor that the model may be sent.
+
+    Raises:
+        ModelNotFoundError: it is not loaded.
+    """
+    shape = service.classifier(name, version).metadata.preprocessing.shape
+    return service.settings.max_request_images * prod(shape)
 
 
 def _wanted(request: InferRequest) -> list[int]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 
 from models.errors import RequestError
 from models.metadata import ModelMetadata
+from models.wrong_value import wrong_value
 from serving.settings.version import service_version
 
 INPUT, OUTPUT, PLATFORM = "image", "probabilities", "onnx_onnxv1"
@@ -38,7 +39,7 @@ class InputTensor(BaseModel):
         """JSON has no bytes: those come from behind it, or from gRPC."""
         if value is None or isinstance(value, (list, bytes)):
             return value
-        raise ValueError("it must be a list")
+        raise ValueError('must be a list, such as [1, 2] or ["/9j/4AAQ…"]')
 
 
 class RequestedOutput(BaseModel):
@@ -149,7 +150,5 @@ def parameter(parameters: dict[str, Any], name: str, default: Value) -> Value:
 
 
 def malformed(error: ValidationError, what: str) -> RequestError:
-    """The first thing that is wrong with it, in one sentence that does not repeat what was sent."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part)[:100] for part in first["loc"]) or "document"
-    return RequestError(f"the {what} is malformed at {place}: {first['msg']}")
+    """The first thing that is wrong with it, in one sentence."""
+    return RequestError(f"the {what} is malformed {wrong_value(error)}")

@@ -13,6 +13,7 @@ import models
 from models.errors import SettingsError
 from models.images import ImageLimits
 from models.metadata import DeviceKind
+from models.wrong_value import explain, must_be
 from serving.settings.policy import VersionPolicies
 
 Device = Literal["auto", DeviceKind]
@@ -192,5 +193,7 @@ def _refuse_unknown_variables(known: set[str]) -> None:
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    return f"{PREFIX}{str(first['loc'][0]).upper()}={first['input']} is not allowed: {first['msg']}"
+        return explain(first)
+    must = must_be(first)
+    what = f"it {must}" if must else explain(first)
+    return f"{PREFIX}{str(first['loc'][0]).upper()}={first['input']} is not allowed: {what}"

@@ -14,6 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, V
 
 from models.errors import InvalidModelError, RequestError
 from models.metadata import Name
+from models.wrong_value import wrong_value
+from serving.parsing.bounded_json import read_json
 
 FILE_NAME = "labels.json"
 STABLE, SHADOW = "stable", "shadow"
@@ -56,13 +58,9 @@ class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named)]]]):
             RequestError: it is not one; the message names the first thing that is wrong.
         """
         try:
-            return cls.model_validate_json(data)
+            return cls.model_validate(read_json(data, "the document of labels"))
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(str(part)[:100] for part in first["loc"]) or "document"
-            raise RequestError(
-                f"the labels are wrong at {place}: {first['msg'].removeprefix('Value error, ')}"
-            ) from None
+            raise RequestError(f"the labels are wrong {wrong_value(error)}") from None
 
     @classmethod
     def read(cls, folder: Path) -> Self:

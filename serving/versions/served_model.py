@@ -1,6 +1,7 @@
 """ServedModel: all loaded versions of one model, and which of them answers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -10,7 +11,7 @@ from serving.versions.labels import SHADOW, STABLE, Labels
 
 
 class Route(NamedTuple):
-    """Where one call goes; use it before the next ``await``, as a version may be given up at any."""
+    """Where one call goes; ``in_use``, or before the next ``await``, as a version may be given up at any."""
 
     classifier: Classifier
     shadow: Classifier | None = None
@@ -19,6 +20,14 @@ class Route(NamedTuple):
     def asked(self) -> tuple[Classifier, ...]:
         """Both, as far as there are both."""
         return (self.classifier,) if self.shadow is None else (self.classifier, self.shadow)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keeps its versions from being given up; for the event loop's thread."""
+        with ExitStack() as leases:
+            for classifier in self.asked:
+                leases.enter_context(classifier.in_use())
+            yield
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,6 @@
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from math import prod
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -16,7 +15,7 @@ from serving.http.routes.predict import server_timing
 from serving.http.routes.stream import read_all
 from serving.http.schemas import Live, Ready
 from serving.open_inference.framing import HEADER, read_request, wants_binary, write_response
-from serving.open_inference.infer import describe, infer
+from serving.open_inference.infer import describe, infer, max_values
 from serving.open_inference.messages import (
     InferRequest,
     InferResponse,
@@ -24,6 +23,7 @@ from serving.open_inference.messages import (
     ModelReady,
     ServerMetadata,
 )
+from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 
 router = APIRouter(prefix="/v2", tags=["open inference"])
@@ -85,11 +85,10 @@ async def infer_(
     header_length: HeaderLength = None,
 ) -> Response:
     """Probabilities of encoded photos or ready-made tensors, as JSON or binary."""
-    classifier = service.classifier(model, version)  # a wrong name is refused before the body is read
-    settings = service.settings
-    max_values = settings.max_request_images * prod(classifier.metadata.preprocessing.shape)
+    values = max_values(service, model, version)  # a wrong name is refused before the body is read
     with service.bodies.lease() as take:
-        call = read_request(await read_all(request, settings, take), header_length, max_values)
+        body = await read_all(request, service.settings, take)
+        call = await off_loop(lambda: read_request(body, header_length, values), len(body))
         binary = wants_binary(call)
         async with while_connected(request):
             answer, timing = await infer(service, model, version, call, patience.left_s)

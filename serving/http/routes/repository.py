@@ -14,6 +14,7 @@ from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
 from serving.open_inference.messages import ControlRequest, IndexEntry, IndexRequest, malformed
 from serving.open_inference.repository import read_index, refuse_overrides
+from serving.parsing.bounded_json import read_json
 from serving.service import PredictionService
 
 router = APIRouter(prefix="/v2/repository", tags=["open inference"])
@@ -51,6 +52,6 @@ async def _read(request: Request, service: PredictionService, what: type[_Read])
     with service.bodies.lease() as take:
         body = await read_all(request, service.settings, take)
     try:
-        return what.model_validate_json(body or b"{}")
+        return what.model_validate(read_json(body or b"{}"))
     except ValidationError as error:
         raise malformed(error, "JSON body") from None

@@ -15,6 +15,7 @@ from serving.http.routes.dependencies import Service
 from serving.http.schemas import (
     Columns,
     ErrorBody,
+    Key,
     LoadedModel,
     LoadedModels,
     ModelStatus,
@@ -89,7 +90,7 @@ async def label_metadata(model: str, label: str, service: Service) -> dict[str, 
     return _metadata(service.classifier(model, label=label).metadata)
 
 
-def to_columns(predictions: Sequence[PredictionOrError]) -> Columns:
+def to_columns(predictions: Sequence[PredictionOrError], keys: Sequence[Key] | None = None) -> Columns:
     """Turns rows into one list for each named output."""
     good = [None if isinstance(row, ErrorBody) else row for row in predictions]
     bad = [row if isinstance(row, ErrorBody) else None for row in predictions]
@@ -102,6 +103,7 @@ def to_columns(predictions: Sequence[PredictionOrError]) -> Columns:
         attributes=[row.attributes if row else None for row in good],
         error=[row.error if row else None for row in bad] if any(bad) else None,
         error_type=[row.error_type if row else None for row in bad] if any(bad) else None,
+        key=None if keys is None else list(keys),
     )
 
 

@@ -8,11 +8,13 @@ from starlette.responses import Response, StreamingResponse
 
 from models.errors import RequestError
 from serving.http.errors import ANSWERING, documented
-from serving.http.routes.body import OPENAPI_BODY, read_body
+from serving.http.forms.body import read_body
+from serving.http.forms.described import OPENAPI_BODY
+from serving.http.forms.parameters import UprightParameters
 from serving.http.routes.dependencies import Patience, Service
 from serving.http.routes.disconnect import while_connected
 from serving.http.routes.predict import server_timing
-from serving.upright.straightening import MODEL, Method, Straightener, Upright
+from serving.upright.straightening import MODEL, Straightener, Upright
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -62,13 +64,12 @@ async def upright(
     straightener: Annotated[Straightener, Depends(_straightener)],
     take: Annotated[Callable[[int], None], Depends(_held)],
     patience: Patience,
-    method: Annotated[
-        Method, Query(description="`tag` changes the EXIF orientation alone, `pixels` turns what is stored.")
-    ] = "tag",
+    asked: Annotated[UprightParameters, Query()],
 ) -> Response:
     """Turns one JPEG, PNG, WebP or TIFF upright, if the model is certain; a second call changes nothing."""
     service.classifier(MODEL)  # without it nothing can be done, so the body is not read
-    body = await read_body(request, service.settings, take)
+    body = await read_body(request, service.settings, take, list(UprightParameters.model_fields))
+    method = asked.beside(body.parameters).method
     if len(body.images) > 1:
         raise RequestError(f"the request holds {len(body.images)} images; one at a time is turned upright")
     async with while_connected(request):

@@ -90,11 +90,14 @@ def test_tritonclient(served: Served, client: str):
 
 @needs_curl
 def test_tensorflow_serving_with_curl(served: Served):
-    [block] = blocks("sh", "instances")
+    [block] = blocks("sh", '"inputs": {')
     rows, columns, status = served.sh(block)
     assert rows["predictions"] == [served.prediction]
     assert columns["outputs"]["label"] == [served.prediction["label"]]
     assert status["model_version_status"][0]["state"] == "AVAILABLE"
+    [block] = blocks("sh", '"parameters"')
+    [keyed] = served.sh(block)[0]["predictions"]
+    assert (keyed["label"], keyed["key"], len(keyed["probabilities"])) == (served.prediction["label"], "17", 2)
 
 
 def test_the_table_of_codes_is_that_of_the_code():

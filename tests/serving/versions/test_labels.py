@@ -26,7 +26,7 @@ def test_a_number_is_a_version_without_a_share():
     ("document", "sentence"),
     [
         (b"[]", "the labels are wrong at document"),
-        (b"{", "the labels are wrong at document"),
+        (b"{", "the document of labels is no JSON: EOF"),
         (b'{"stable": 0}', "the labels are wrong at stable.version"),
         (b'{"stable": true}', "the labels are wrong at stable"),
         (b'{"stable": "1"}', "the labels are wrong at stable"),
@@ -65,7 +65,7 @@ def test_without_a_file_there_are_no_labels(tmp_path):
 
 def test_a_broken_file_is_told(tmp_path):
     (tmp_path / "labels.json").write_text("{")
-    with pytest.raises(InvalidModelError, match=r"labels.json cannot be used: the labels are wrong at document"):
+    with pytest.raises(InvalidModelError, match=r"labels.json cannot be used: the document of labels is no JSON"):
         Labels.read(tmp_path)
 
 

@@ -121,17 +121,15 @@ def test_server_timing_names_the_steps(client, zoo):
         (400, "RequestError", ORIENTATION, {"json": {"inputs": {"photo": []}}}),
         (400, "RequestError", ORIENTATION, {"json": {}}),
         (400, "RequestError", ORIENTATION, {"json": {"instances": [{"b64": "no base64!"}]}}),
-        (400, "RequestError", ORIENTATION, {"json": {"instances": [{"b64": "AAA"}]}}),
+        (400, "RequestError", ORIENTATION, {"json": {"instances": [{"b64": "AAAAA"}]}}),
         (400, "RequestError", ORIENTATION, {"json": {"instances": [{"b64": 5}]}}),
         (400, "RequestError", ORIENTATION, {"json": {"instances": [[1.0, 2.0]]}}),
         (400, "RequestError", ORIENTATION, {"content": b"{", "headers": {"Content-Type": "application/json"}}),
-        (400, "RequestError", ORIENTATION, {"files": [("photo", b"x")]}),
-        (400, "RequestError", ORIENTATION, {"data": {"image": "x"}, "files": [("image", b"x")]}),
         (400, "RequestError", ORIENTATION, {"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}),
         (404, "ModelNotFoundError", "/v1/models/nope:predict", {"content": b"x"}),
         (404, "ModelNotFoundError", "/v1/models/orientation/versions/2:predict", {"content": b"x"}),
         (404, "ModelNotFoundError", "/v1/predict?models=orientation,nope", {"content": b"x"}),
-        (404, "ModelNotFoundError", "/v1/predict?models=", {"content": b"x"}),
+        (400, "RequestError", "/v1/predict?models=", {"content": b"x"}),
         (413, "RequestTooLargeError", ORIENTATION, {"files": parts(*[b"x"] * 65)}),
         (415, "UnsupportedImageError", ORIENTATION, {"content": b"no image"}),
         (415, "UnsupportedImageError", ORIENTATION, {"files": parts(b"no image")}),
@@ -143,9 +141,9 @@ def test_server_timing_names_the_steps(client, zoo):
             ORIENTATION,
             {"content": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2"},
         ),
-        (422, "RequestValidationError", ORIENTATION + "?top_k=0", {"content": b"x"}),
-        (422, "RequestValidationError", ORIENTATION + "?exif=maybe", {"content": b"x"}),
-        (422, "RequestValidationError", ORIENTATION, {"content": b"x", "headers": {"Request-Timeout": "-1"}}),
+        (400, "RequestError", ORIENTATION + "?top_k=0", {"content": b"x"}),
+        (400, "RequestError", ORIENTATION + "?exif=maybe", {"content": b"x"}),
+        (400, "RequestError", ORIENTATION, {"content": b"x", "headers": {"Request-Timeout": "-1"}}),
     ],
 )
 def test_errors_are_one_sentence(client, status, error_type, path, request_):
@@ -172,7 +170,7 @@ def test_a_cut_off_form_is_malformed(client, zoo):
 
 def test_images_beyond_the_limits_are_too_large(serve_with, zoo):
     client = serve_with(max_image_bytes=2000, max_image_pixels=10_000)
-    for data in (zoo.png(size=(101, 100)), b"x" * 2001):
+    for data in (zoo.png(size=(101, 100)), b"\0" * 2001):
         response = client.post(ORIENTATION, content=data)
         assert (response.status_code, response.json()["error_type"]) == (413, "ImageTooLargeError")
 

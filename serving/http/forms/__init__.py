@@ -1,0 +1,1 @@
+"""Forms: every way in which people send photos and parameters → one reading of it."""

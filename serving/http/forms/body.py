@@ -1,0 +1,84 @@
+"""A predict body, in whichever form it comes → the encoded images and the parameters in it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fastapi import Request
+
+from models.errors import RequestError, RequestTimeoutError
+from models.images import starts_as_image
+from serving.http.forms.document import is_document, read_document
+from serving.http.forms.multipart import read_multipart
+from serving.http.forms.strangers import refuse_lost_bytes, refuse_text
+from serving.http.routes.stream import chunks
+from serving.http.schemas import Key
+from serving.parsing.off_loop import off_loop
+from serving.settings import Settings
+
+NO_IMAGE = (
+    "the request holds no image; send one as the body (curl --data-binary @photo.jpg), in a form "
+    "(curl --form image=@photo.jpg) or as base64 in JSON"
+)
+
+
+@dataclass(frozen=True)
+class Body:
+    """Encoded images, and how they came.
+
+    Attributes:
+        images: encoded photos.
+        form: the answer has the same.
+        keys: what is to come back beside each image's row; None: nothing.
+        parameters: those that the body names, not yet checked.
+    """
+
+    images: Sequence[bytes]
+    form: Literal["plain", "rows", "columns"] = "plain"
+    keys: Sequence[Key] | None = None
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+async def read_body(
+    request: Request, settings: Settings, take: Callable[[int], None], known: Sequence[str] = ()
+) -> Body:
+    """Reads the images of a predict request, and no more bytes than are allowed.
+
+    Args:
+        request: its body is one image, a multipart form, or JSON; the first bytes decide, not what its type says.
+        settings: the limits.
+        take: told of every chunk before the next is read; raises QueueFullError if there is no room for it.
+        known: names of parameters that a form's text parts may give; others are passed over.
+
+    Raises:
+        RequestError: the body is malformed or holds no image.
+        RequestTooLargeError: it has more than ``max_request_bytes``, or more images than are allowed.
+        RequestTimeoutError: it has not arrived within ``request_timeout_s``.
+        UnsupportedImageError: it is something else that is known by its first bytes.
+    """
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            body = await _read(request, chunks(request, settings, take), settings, known)
+    except TimeoutError:
+        raise RequestTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
+    if not body.images:
+        raise RequestError(NO_IMAGE)
+    return body
+
+
+async def _read(
+    request: Request, stream: AsyncGenerator[bytes, None], settings: Settings, known: Sequence[str]
+) -> Body:
+    content_type = request.headers.get("content-type", "")
+    if content_type.strip().lower().startswith("multipart/form-data"):
+        form = await read_multipart(content_type, stream, settings.max_request_images)
+        return Body(form.images, parameters={name: text for name, text in form.texts.items() if name in known})
+    data = b"".join([chunk async for chunk in stream])
+    if is_document(data):
+        document = await off_loop(lambda: read_document(data, settings.max_request_images), len(data))
+        return Body(document.images, document.form, document.keys, document.parameters)
+    if not starts_as_image(data):
+        refuse_text(data, content_type)
+    refuse_lost_bytes(data)
+    return Body([data] if data else [])

@@ -1,0 +1,90 @@
+"""What a caller may ask for besides: by query, in JSON's ``parameters`` or as text parts of a form, read once."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import RequestError
+from models.wrong_value import explain
+from serving.parsing.nearest import nearest
+from serving.upright.straightening import Method
+
+
+class Parameters(BaseModel):
+    """Of one call; what it does not know is refused, as a parameter with a slip in its name would do nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, given: Any) -> Any:  # noqa: ANN401
+        for name in given if isinstance(given, Mapping) else ():
+            if name not in cls.model_fields:
+                raise RequestError(f"there is no parameter {name[:50]!r} here; {nearest(name, cls.model_fields)}")
+        return given
+
+    def beside(self, given: Mapping[str, object]) -> Self:
+        """These, which came by query, and those of the body.
+
+        Raises:
+            RequestError: a parameter is unknown, has no value that is allowed, or two different ones.
+        """
+        if not given:
+            return self
+        try:
+            of_body = type(self).model_validate(dict(given))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RequestError(f"the parameter {first['loc'][0]} {explain(first)}") from None
+        both = self.model_fields_set & of_body.model_fields_set
+        for name in both:
+            if getattr(self, name) != getattr(of_body, name):
+                raise RequestError(f"the parameter {name} is given twice, by query and in the body, and differs")
+        return self.model_copy(update={name: getattr(of_body, name) for name in of_body.model_fields_set})
+
+
+class PredictParameters(Parameters):
+    """Of calls that name their model in the path."""
+
+    top_k: int | None = Field(None, ge=1, description="Keep only the likeliest labels in `probabilities`.")
+    exif: Literal["apply", "ignore"] = Field("apply", description="`ignore` judges the stored pixels.")
+
+
+def _joined(value: object) -> object:
+    return ",".join(map(str, value)) if isinstance(value, list) else value
+
+
+class SeveralParameters(PredictParameters):
+    """Of calls that may ask several models."""
+
+    models: Annotated[str | None, BeforeValidator(_joined)] = Field(
+        None, description="Names, separated by commas; without, all default models."
+    )
+
+    def names(self, default: list[str]) -> list[str]:
+        """The models that are asked, each once.
+
+        Raises:
+            RequestError: none is named.
+        """
+        if self.models is None:
+            names = default
+        else:
+            names = list(dict.fromkeys(name for one in self.models.split(",") if (name := one.strip())))
+        if not names:
+            raise RequestError(
+                "no model is named, and none answers by default; name some: ?models=orientation"
+                if self.models is None
+                else "the parameter models is empty; leave it out for all default models, or name some: "
+                "?models=orientation"
+            )
+        return names
+
+
+class UprightParameters(Parameters):
+    """Of turning a photo."""
+
+    method: Method = Field(
+        "tag", description="`tag` changes the EXIF orientation alone, `pixels` turns what is stored."
+    )

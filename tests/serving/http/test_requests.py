@@ -1,0 +1,318 @@
+"""What people really send, with habits from other servers' manuals: each is answered, or told what to do instead."""
+
+import gzip
+import json
+from base64 import b64encode, encodebytes, urlsafe_b64encode
+
+import httpx
+import pytest
+
+ORIENTATION = "/v1/models/orientation:predict"
+SEVERAL = "/v1/predict"
+UPRIGHT = "/v1/upright"
+FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=cut"}
+URLENCODED = {"Content-Type": "application/x-www-form-urlencoded"}
+PYDANTIC = ("Input should", "Value error", "Extra inputs", "Field required", "validation error", "unable to parse")
+
+
+@pytest.fixture(scope="module")
+def photo(photographs) -> bytes:
+    return photographs["china"]
+
+
+@pytest.fixture(scope="module")
+def b64(photo) -> str:
+    return b64encode(photo).decode()
+
+
+@pytest.fixture(scope="module")
+def answer(client, photo) -> dict:
+    """The plain one, to the photo as it is."""
+    return client.post(ORIENTATION, content=photo).json()
+
+
+def part(data: bytes, disposition: str, headers: str = "") -> bytes:
+    return f"--cut\r\nContent-Disposition: form-data; {disposition}\r\n{headers}\r\n".encode() + data + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join([*parts, b"--cut--\r\n"])
+
+
+def refusal(response: httpx.Response, status: int) -> str:
+    assert response.status_code == status, response.text
+    body = response.json()
+    assert body.keys() == {"error", "error_type"}
+    assert not [words for words in PYDANTIC if words in body["error"]]
+    assert len(body["error"]) < 500
+    return body["error"]
+
+
+@pytest.mark.parametrize("name", ["file", "image", "images", "img", "upload", "image[]", "image[0]", "photo", ""])
+def test_every_file_of_a_form_is_an_image_whatever_its_name(client, photo, answer, name):
+    assert client.post(ORIENTATION, files=[(name, ("x", photo, "x/y"))]).json() == answer
+
+
+def test_files_of_different_names_keep_their_order(client, zoo):
+    files = [(name, (name, zoo.png(name))) for name in ("left", "up", "down")]
+    rows = client.post(ORIENTATION, files=files).json()["predictions"]
+    assert [row["label"] for row in rows] == ["left", "up", "down"]
+
+
+def test_all_readings_of_base64_are_one(client, photo, answer):
+    for text in (
+        encodebytes(photo).decode(),
+        urlsafe_b64encode(photo).decode().rstrip("="),
+        "data:image/jpeg;base64," + b64encode(photo).decode(),
+    ):
+        response = client.post(ORIENTATION, json={"instances": [{"b64": text}]})
+        assert response.json() == {"predictions": answer["predictions"]}
+
+
+def test_plain_json_gets_the_plain_answer(client, b64, answer):
+    for body in ({"image": b64}, {"images": [b64]}, {"image": {"b64": b64}}, {"images": [{"b64": b64}]}, {"b64": b64}):
+        assert client.post(ORIENTATION, json=body).json() == answer
+    two = client.post(ORIENTATION, json={"images": [b64, {"b64": b64}]}).json()
+    assert two["predictions"] == answer["predictions"] * 2
+    assert client.post(SEVERAL, json={"image": b64}).json()["results"]["orientation"] == answer
+
+
+def test_rows_and_columns_take_any_name_for_the_one_input(client, b64, answer):
+    rows = {"predictions": answer["predictions"]}
+    for row in (b64, {"b64": b64}, {"image": b64}, {"image_bytes": {"b64": b64}}, {"photo": b64}):
+        assert client.post(ORIENTATION, json={"instances": [row]}).json() == rows
+    columns = client.post(ORIENTATION, json={"inputs": {"image": [{"b64": b64}]}}).json()
+    assert columns["outputs"]["label"] == [answer["predictions"][0]["label"]]
+    for inputs in (b64, [b64], {"b64": b64}, {"image": {"b64": b64}}, {"images": [{"b64": b64}]}, {"x": [b64]}):
+        assert client.post(ORIENTATION, json={"inputs": inputs}).json() == columns
+
+
+@pytest.mark.parametrize("key", ["17", 17, None, True, 0.5])
+def test_a_key_comes_back_beside_its_answer(client, b64, answer, key):
+    [prediction] = answer["predictions"]
+    for row in ({"image_bytes": {"b64": b64}, "key": key}, {"b64": b64, "key": key}):
+        rows = client.post(ORIENTATION, json={"instances": [row, b64]}).json()["predictions"]
+        assert rows == [prediction | {"key": key}, prediction | {"key": None}]
+    bad = client.post(ORIENTATION, json={"instances": [b64, {"b64": "AAAA", "key": key}]}).json()["predictions"][1]
+    assert (bad["error_type"], bad["key"]) == ("UnsupportedImageError", key)
+
+
+def test_keys_come_back_as_a_column(client, b64):
+    outputs = client.post(ORIENTATION, json={"inputs": {"image": [b64, b64], "key": ["a", "b"]}}).json()["outputs"]
+    assert outputs["key"] == ["a", "b"]
+    sentence = refusal(client.post(ORIENTATION, json={"inputs": {"image": [b64], "key": ["a", "b"]}}), 400)
+    assert sentence == "inputs.key has 2 entries for 1 images; one for each is needed"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"image_url": "http://127.0.0.1:1/x.jpg"}, "image_url is an address, and Loupe fetches none; send the photo"),
+        ({"image_url": {"url": "https://example.org/x.jpg"}}, "image_url is an address"),
+        ({"image": "http://127.0.0.1:1/x.jpg"}, "image is an address"),
+        ({"instances": [{"b64": "http://127.0.0.1:1/x.jpg"}]}, "instances[0].b64 is an address"),
+        ({"instances": [{"image": {"url": "gs://b/x.jpg"}}]}, "instances[0].image is an address"),
+        ({"instances": [{"b64": "photo.jpg"}]}, "instances[0].b64 is the name of a file; wanted is the file itself"),
+        ({}, "the JSON body has no photo; one of instances, inputs, image, images is needed, such as {"),
+        ([], "the JSON body is a list; wanted is an object such as {"),
+        ({"image": "AAAA", "images": ["AAAA"]}, "the JSON body has 'image' and 'images'; one of"),
+        (
+            {"instance": ["AAAA"]},
+            "the JSON body has 'instance'; did you mean 'instances'? Allowed are: instances",
+        ),
+        ({"instances": {"b64": "AAAA"}}, "instances is an object; wanted is a list, such as {"),
+        ({"instances": [[1.0, 2.0]]}, "instances[0] is a list; an image is base64 text, such as {"),
+        ({"instances": [5]}, "instances[0] is a number; an image is base64 text"),
+        ({"instances": [None]}, "instances[0] is null; an image is base64 text"),
+        ({"instances": [{}]}, "instances[0] has nothing; there is one input, 'image', and beside it perhaps 'key'"),
+        ({"instances": [{"a": "AAAA", "b": "AAAA"}]}, "instances[0] has 'a', 'b'; there is one input"),
+        ({"instances": [{"image": {"b64": "AAAA", "x": 1}}]}, "instances[0].image has 'b64', 'x'; an image is {'b64'"),
+        ({"instances": [{"b64": "AAAA", "key": []}]}, "instances[0].key is a list; it may be text, a number"),
+        ({"instances": [{"b64": "no base64!"}]}, "instances[0].b64 is not base64; wanted is a photo such as {"),
+        ({"instances": []}, "the request holds no image; send one as the body (curl --data-binary @photo.jpg)"),
+        ({"image": "AAAA", "parameters": 5}, "parameters is a number; wanted is an object"),
+    ],
+)
+def test_json_that_is_not_right_says_what_is(client, body, sentence):
+    assert refusal(client.post(ORIENTATION, json=body), 400).startswith(sentence)
+
+
+def test_parameters_may_stand_in_the_body(client, b64, photo):
+    for answer in (
+        client.post(ORIENTATION, params={"top_k": 2}, json={"instances": [b64]}),
+        client.post(ORIENTATION, json={"instances": [b64], "parameters": {"top_k": 2, "exif": None}}),
+        client.post(ORIENTATION, params={"top_k": 2}, json={"instances": [b64], "parameters": {"top_k": 2}}),
+        client.post(ORIENTATION, files={"image": photo}, data={"top_k": "2", "csrf": "x", "model": "selfie"}),
+    ):
+        assert len(answer.json()["predictions"][0]["probabilities"]) == 2, answer.text
+    for models in ("selfie", ["selfie"], " selfie ,"):
+        body = {"instances": [b64], "parameters": {"models": models}}
+        assert list(client.post(SEVERAL, json=body).json()["results"]) == ["selfie"]
+    assert list(client.post(SEVERAL, files={"image": photo}, data={"models": "selfie"}).json()["results"]) == ["selfie"]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "sentence"),
+    [
+        (ORIENTATION, {"topk": 1}, "there is no parameter 'topk' here; did you mean 'top_k'? Allowed are: top_k, exif"),
+        (ORIENTATION, {"method": "foo"}, "there is no parameter 'method' here; allowed are: top_k, exif"),
+        (ORIENTATION, {"models": "selfie"}, "there is no parameter 'models' here; allowed are: top_k, exif"),
+        (SEVERAL, {"model": "selfie"}, "there is no parameter 'model' here; did you mean 'models'? Allowed are: "),
+        (
+            UPRIGHT,
+            {"methd": "pixels"},
+            "there is no parameter 'methd' here; did you mean 'method'?",
+        ),
+        (ORIENTATION, {"top_k": "0"}, "the query parameter top_k must be at least 1; '0' was given"),
+        (
+            ORIENTATION,
+            {"top_k": "many"},
+            "the query parameter top_k must be a whole number such as 5; 'many'",
+        ),
+        (ORIENTATION, {"exif": "no"}, "the query parameter exif must be 'apply' or 'ignore'; 'no' was given"),
+        (UPRIGHT, {"method": "x"}, "the query parameter method must be 'tag' or 'pixels'; 'x' was given"),
+        (SEVERAL, {"models": ""}, "the parameter models is empty; leave it out for all default models, or name some"),
+    ],
+)
+def test_a_parameter_that_is_not_known_is_refused_with_the_nearest(client, photo, path, parameters, sentence):
+    assert refusal(client.post(path, params=parameters, content=photo), 400).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"topk": 1}, "there is no parameter 'topk' here; did you mean 'top_k'?"),
+        ({"top_k": 0}, "the parameter top_k must be at least 1; 0 was given"),
+        ({"exif": "ignore"}, "the parameter exif is given twice, by query and in the body, and differs"),
+    ],
+)
+def test_so_is_one_in_the_body(client, b64, parameters, sentence):
+    body = {"instances": [b64], "parameters": parameters}
+    assert refusal(client.post(ORIENTATION, params={"exif": "apply"}, json=body), 400).startswith(sentence)
+
+
+def test_other_calls_take_what_probes_append(client):
+    for path in ("/health?x=1", "/health/ready?probe=k8s", "/metrics?name[]=x", "/v1/models?topk=1"):
+        assert client.get(path).status_code == 200
+
+
+def test_the_first_bytes_decide_not_the_type(client, photo, b64, answer):
+    for media_type in (
+        "binary/octet-stream",
+        "application/x-binary",
+        "video/mp4",
+        "application/json",
+        "text/plain",
+        "x",
+    ):
+        assert client.post(ORIENTATION, content=photo, headers={"Content-Type": media_type}).json() == answer
+    document = b"\xef\xbb\xbf \n" + json.dumps({"image": b64}).encode()
+    for media_type in ("text/plain;charset=UTF-8", "image/jpeg", "application/octet-stream", "application/vnd.x+json"):
+        assert client.post(ORIENTATION, content=document, headers={"Content-Type": media_type}).json() == answer
+    assert client.post(ORIENTATION, content=document).json() == answer
+
+
+def test_bodies_that_are_no_image_say_what_they_are(client, photo, b64):
+    for body, headers, sentence in (
+        (
+            f"data={b64}".encode(),
+            URLENCODED,
+            "the body is a form's text (data=…); send a file, curl --form",
+        ),
+        (
+            b64.encode(),
+            {},
+            'the body is base64 text; send it as JSON, {"image": "…"}, or the photo',
+        ),
+        (b"data:image/jpeg;base64," + b64.encode(), {}, "the body is base64 text"),
+        (b"http://127.0.0.1:1/x.jpg", {}, "the body is an address, and Loupe fetches none"),
+        (b"<!DOCTYPE html><p>", {}, "the body is a page (HTML or XML), not a photo"),
+        (
+            b"@photo.jpg",
+            URLENCODED,
+            "the body is text, not a photo; send the photo itself: curl --data-bin",
+        ),
+        (form(part(photo, 'name="image"; filename="x"')), {}, "the body is a form whose Content-Type is not multipart"),
+    ):
+        assert refusal(client.post(ORIENTATION, content=body, headers=headers), 415).startswith(sentence)
+
+
+def test_a_form_without_a_boundary_says_what_the_client_forgot(client, photo):
+    response = client.post(ORIENTATION, content=photo, headers={"Content-Type": "multipart/form-data"})
+    assert refusal(response, 400).startswith("the Content-Type is multipart/form-data without a boundary; leave that")
+
+
+def test_a_photo_that_curl_has_stripped_is_told(client, photo, zoo):
+    for whole in (photo, zoo.png()):
+        stripped = whole.translate(None, b"\r\n\0")  # what curl --data @photo.jpg sends
+        sentence = refusal(client.post(ORIENTATION, content=stripped, headers=URLENCODED), 422)
+        assert sentence.endswith("send it with curl --data-binary @photo.jpg")
+
+
+def test_a_part_without_a_files_name_is_read_by_its_first_bytes(client, photo, answer):
+    body = form(part(photo, 'name="upload"'), part(b"orientation", 'name="model"'), part(b"", 'name="x"; filename=""'))
+    assert client.post(ORIENTATION, content=body, headers=FORM_TYPE).json() == answer
+
+
+def test_the_charset_of_a_file_means_nothing(client, photo, answer):
+    body = form(part(photo, 'name="image"; filename="x"', "Content-Type: image/jpeg; charset=nonsense\r\n"))
+    assert client.post(ORIENTATION, content=body, headers=FORM_TYPE).json() == answer
+    for charset in ("nonsense", "rot13", "idna"):
+        headers = {"Content-Type": f"multipart/form-data; charset={charset}; boundary=cut"}
+        sentence = refusal(client.post(ORIENTATION, content=body, headers=headers), 400)
+        assert sentence == f"the form's charset '{charset}' is unknown; leave it out, or say utf-8"
+
+
+def test_a_forgotten_at_sign_is_named(client):
+    sentence = refusal(
+        client.post(ORIENTATION, content=form(part(b"my photo.jpg", 'name="image"')), headers=FORM_TYPE), 400
+    )
+    assert "curl wants an @ before it: curl --form image=@photo.jpg" in sentence
+    assert "my photo" not in sentence
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+def test_other_encodings_of_the_body_are_refused(client, photo, encoding):
+    response = client.post(ORIENTATION, content=photo, headers={"Content-Encoding": encoding})
+    assert "allowed are gzip and deflate" in refusal(response, 415)
+
+
+def test_csv_is_not_offered(client, photo, answer):
+    assert client.post(ORIENTATION, content=photo, headers={"Accept": "text/csv"}).json() == answer
+
+
+def _infer(datatype: str, element: bytes, count: int) -> bytes:
+    head = f'{{"inputs":[{{"name":"image","datatype":"{datatype}","shape":[1],"data":['
+    return head.encode() + b",".join([element] * count) + b"]}]}"
+
+
+BOMBS = {
+    "instances of nothing": b'{"instances":[' + b'{"b64":""},' * 6_000_000 + b'{"b64":""}]}',
+    "lists in lists": b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[1],"data":['
+    + b",".join([b"[" * 180 + b"]" * 180] * 185_000)
+    + b"]}]}",
+    "numbers": b'{"inputs":[{"name":"image","datatype":"UINT8","shape":[1],"data":[' + b"1," * 33_000_000 + b"1]}]}",
+    "empty photos": b'{"inputs":[{"name":"image","datatype":"BYTES","shape":[1],"data":['
+    + b'"",' * 22_000_000
+    + b'""]}]}',
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_millions_of_values_are_refused_before_they_are_made(serve_with, name):
+    """67 MB, gzipped to 130 kB, took 5 GB and 33 s to a minute; the loop was frozen all the while."""
+    client = serve_with(threads=1)
+    before = memory(client)
+    path = ORIENTATION if "instances" in name else "/v2/models/orientation/infer"
+    response = client.post(path, content=gzip.compress(BOMBS[name], 1), headers={"Content-Encoding": "gzip"})
+    assert "more" in refusal(response, 413)
+    assert response.elapsed.total_seconds() < 10
+    assert memory(client) - before < 400_000_000
+
+
+def memory(client: httpx.Client) -> int:
+    """The most that the process ever had; the server runs in this one."""
+    import resource
+
+    client.get("/health/live")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,45 @@
+import json
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import RequestError, RequestTooLargeError
+from serving.parsing.bounded_json import count_values, read_json
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(), lambda one: st.lists(one) | st.dictionaries(st.text(), one)
+)
+
+
+def values(document: object) -> int:
+    inside = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    return 1 + sum(map(values, inside))
+
+
+@given(JSON)
+def test_it_reads_what_json_reads_and_never_counts_too_few(document):
+    data = json.dumps(document).encode()
+    assert read_json(data) == document
+    assert count_values(data) >= values(document)
+
+
+def test_a_byte_order_mark_is_passed_over():
+    assert read_json(b"\xef\xbb\xbf{}") == {}
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"NaN", b'{"a": 1}x', b"\xff\xfe{\0}\0", b"[" * 300, b"1" * 5000])
+def test_what_is_no_json_is_one_sentence(data):
+    with pytest.raises(RequestError, match=r"^the body is no JSON: ") as caught:
+        read_json(data)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b'{"b64":""},' * 6_000_000, b"[" * 60_000_000, b"[[[[]]]]," * 6_000_000])
+def test_what_has_too_many_values_makes_none(data):
+    tracemalloc.start()
+    with pytest.raises(RequestTooLargeError, match=r"^the body has more than the 10000 values that are allowed"):
+        read_json(data)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
