@@ -39,8 +39,8 @@ serve:  ## serves the models of models/: HOST=127.0.0.1 PORT=8000 DEVICE=gpu|cpu
 	@exec .venv/bin/loupe serve $(call option,HOST,host) $(call option,PORT,port) \
 		$(call option,DEVICE,device,$(DEVICE:gpu=cuda))
 
-test: .venv-dev/synced-dev  ## runs the tests: ARGS='tests/models -k exif'
-	$(dev)/python -m pytest $(ARGS)
+test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: ARGS='tests/models -k exif', ARGS='-m quick'
+	$(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: .venv-dev/synced-dev  ## formatting, lint, types and the arrows between the rooms; changes nothing
 	$(dev)/ruff format --check
