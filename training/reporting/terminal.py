@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # every command imports this module, and `--help` needs neith
 
 _out = Console()
 _error = Console(stderr=True)
+_AS_WIDE_AS_NEEDED = 10_000  # characters; a table takes what it needs of them
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def show_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(heading, justify="right" if index else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    _out.print(table)
+    _print(table)
 
 
 def show_counts(manifest: "Manifest") -> None:
@@ -63,7 +64,7 @@ def show_metrics(metrics: "Metrics") -> None:
         table.add_column(heading, justify="left" if heading == "label" else "right")
     for name, figures in metrics.labels.items():
         table.add_row(escape(name), f"{figures.precision:.2%}", f"{figures.recall:.2%}", str(figures.support))
-    _out.print(table)
+    _print(table)
     if metrics.accuracy_interval:
         say(f"accuracy {_between(metrics.accuracy_interval)} (95 % interval, {metrics.groups} independent photos)")
     if metrics.roc_auc is not None:
@@ -91,7 +92,12 @@ def show_sensor_answers(photos: "SensorSet", measured: "Assessment") -> None:
         answered = measured.metadata.label_names[verdicts.answered[index]]
         row = (escape(photo.path), str(tag), photo.label, answered, f"{verdicts.probability[index]:.1%}")
         table.add_row(*row, "yes" if verdicts.certain[index] else "no", "" if verdicts.right[index] else "wrong")
-    _out.print(table)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    """As wide as the terminal; where there is none, as wide as the table, so that no name is cut."""
+    (_out if _out.is_terminal else Console(width=_AS_WIDE_AS_NEEDED)).print(table)
 
 
 def _between(interval: tuple[float, float]) -> str:

@@ -2,7 +2,7 @@ import pytest
 import typer
 
 from models.errors import TrainingError
-from training.reporting.terminal import one_sentence, say, show_counts, show_metrics
+from training.reporting.terminal import one_sentence, say, show_counts, show_metrics, show_table
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_counts_and_figures_are_shown(capsys, trained):
     assert f"{metrics.accuracy:.2%} right on {metrics.images} test images" in shown
     assert f"{metrics.labels['dark'].recall:.2%}" in shown
     assert f"certain: {metrics.certain_share:.2%} of the answers" in shown
+
+
+def test_names_are_whole_where_nobody_looks_at_a_terminal(capsys):
+    name = "a name of " + "many " * 60 + "words.jpg"
+    show_table(["photo", "right"], [[name, "yes"]])
+    assert name in capsys.readouterr().out
