@@ -29,12 +29,13 @@ class Label(_Frozen):
 
     Attributes:
         name: as answers give it.
-        certain_from: calibrated probability from which an answer with this label counts as certain; None: never.
+        certain_from: calibrated probability from which an answer with this label counts as certain; None: never, as
+            long as nobody has calibrated the model.
         attributes: what a client may do with the label, e.g. ``{"rotate_clockwise": 270}``.
     """
 
     name: str = Field(min_length=1, max_length=200)
-    certain_from: Probability | None = 0.0
+    certain_from: Probability | None = None
     attributes: dict[str, str | int | float | bool] = {}
 
 

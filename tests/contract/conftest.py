@@ -157,14 +157,14 @@ def _uncalibrated(photos: Path, task: str, root: Path) -> Path:
 def _train_and_publish(root: Path, name: str, recipe: str, photos: Path) -> Published:
     from training.fitting.fit import new_network
     from training.graph.export import serving_model
-    from training.pipeline import pipeline
+    from training.pipeline import beginning, judging, pipeline
     from training.shipping.promotion import publish
 
     (root / f"{name}.toml").write_text(recipe)
-    run = pipeline.begin(root / f"{name}.toml", [_uncalibrated(photos, name, root)], root / "runs" / name)
+    run = beginning.begin(root / f"{name}.toml", [_uncalibrated(photos, name, root)], root / "runs" / name)
     pipeline.train(run, resume=False)
     pipeline.export_run(run)
-    pipeline.evaluate_run(run)
+    judging.evaluate_run(run)
     path = publish(run.folder.onnx.read_bytes(), ModelRepository(root / "models"))
     network = new_network(run.recipe, run.task, "float32")
     network.load_weights(run.folder.best_weights)

@@ -77,7 +77,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repository = ModelRepository(tmp_path_factory.mktemp("models"))
     sides = [Label(name=side, certain_from=0.9, attributes={"rotate_clockwise": CLOCKWISE[side]}) for side in SIDES]
     repository.publish(sky_model("orientation", tuple(sides)), "")
-    repository.publish(sky_model("lit", (Label(name="above"), Label(name="right"))), "")
+    repository.publish(
+        sky_model("lit", (Label(name="above", certain_from=0.0), Label(name="right", certain_from=0.0))), ""
+    )
     return repository.root
 
 

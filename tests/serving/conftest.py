@@ -93,7 +93,7 @@ class Zoo:
         known = {
             "name": "selfie",
             "version": 3,
-            "labels": [Label(name="not_selfie"), Label(name="selfie")],
+            "labels": [Label(name="not_selfie", certain_from=0.0), Label(name="selfie", certain_from=0.0)],
             "preprocessing": Preprocessing(height=20, width=20, channels=1, fit="center_crop"),
             "decision_threshold": 0.4,
         }

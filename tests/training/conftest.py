@@ -131,17 +131,21 @@ class Workshop:
         return task_named("halves", ["upper", "lower"])
 
     @staticmethod
-    def linear_graph(weights: np.ndarray, shape: tuple[int, int, int]) -> bytes:
-        """uint8[N, *shape] → softmax(pixels in [0, 1] @ weights)."""
+    def linear_graph(weights: np.ndarray, shape: tuple[int, int, int], bias: tuple[float, ...] = ()) -> bytes:
+        """uint8[N, *shape] → softmax(pixels in [0, 1] @ weights + bias)."""
         nodes = [
             helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
             helper.make_node("Flatten", ["float"], ["flat"], axis=1),
-            helper.make_node("MatMul", ["flat", "weights"], ["logits"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["products"]),
+            helper.make_node("Add", ["products", "bias"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ]
         image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *shape])
         output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", weights.shape[1]])
-        constants = [numpy_helper.from_array((weights / 255).astype(np.float32), "weights")]
+        constants = [
+            numpy_helper.from_array((weights / 255).astype(np.float32), "weights"),
+            numpy_helper.from_array(np.array(bias or [0.0] * weights.shape[1], np.float32), "bias"),
+        ]
         graph = helper.make_graph(nodes, "linear", [image], [output], constants)
         opset = helper.make_opsetid("", 17)
         return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()

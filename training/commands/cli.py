@@ -1,9 +1,8 @@
 """``loupe-train``: from a folder of photos to a published model, in one command or step by step."""
 
-import os
-
 import typer
 
+from training.commands.calibrating import calibrate
 from training.commands.comparing import compare, speed
 from training.commands.evaluation import evaluate
 from training.commands.importing import import_command
@@ -13,8 +12,6 @@ from training.commands.searching import search
 from training.commands.sizing import sizes
 from training.commands.training import export, manifest, train
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its start-up notes hide ours
-
 app = typer.Typer(
     name="loupe-train",
     help="Trains image classifiers and turns them into files that `loupe serve` serves.",
@@ -22,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for command in (manifest, train, search, sizes, export, quantize, evaluate, compare, speed, publish):
+for command in (manifest, train, search, sizes, export, quantize, evaluate, calibrate, compare, speed, publish):
     app.command()(command)
 app.command("import")(import_command)
 

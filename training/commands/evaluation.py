@@ -61,11 +61,12 @@ def evaluate(
 
 
 def _evaluate_run(folder: Path, robustness: bool) -> None:
-    from training.pipeline import pipeline
+    from training.pipeline.beginning import open_run
+    from training.pipeline.judging import evaluate_run
 
     if folder.suffix == ".onnx":
         raise TrainingError(f"on which photos? {folder} is one file: name folders of photos, or a manifest.csv")
-    show_metrics(pipeline.evaluate_run(pipeline.open_run(folder), robustness=robustness))
+    show_metrics(evaluate_run(open_run(folder), robustness=robustness))
     say(f"wrote {folder}/MODEL_CARD.md, report.html and report.png")
 
 
@@ -93,8 +94,8 @@ def _on_sensor_set(model: Path, photos: list[Path], with_upright: bool) -> "Asse
 
 def _listed(model: Path, photos: list[Path], split: str, without_leaks: bool) -> "Manifest":
     from models.repository import read_metadata
+    from training.photos.scan import listed as list_photos
     from training.photos.tasks import task_of
-    from training.pipeline.pipeline import listed as list_photos
 
     listed = list_photos(photos, task_of(read_metadata(model.read_bytes()).labels))
     if photos[0].suffix != ".csv":

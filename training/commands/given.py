@@ -24,8 +24,8 @@ def model_file(model: Path) -> Path:
 def photos_of(model: Path, photos: list[Path] | None) -> "Manifest | None":
     """The photos that are named or, for a file in a run folder, those of the run; None: there are neither."""
     from models.repository import read_metadata
+    from training.photos.scan import listed
     from training.photos.tasks import task_of
-    from training.pipeline.pipeline import listed
 
     beside = model_file(model).with_name("manifest.csv")
     if not photos and not beside.is_file():

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from training.commands.parameters import PhotosArgument
+from training.networks.backend import import_keras
 from training.reporting.terminal import one_sentence, say, show_counts
 
 
@@ -22,12 +23,14 @@ def search(
     ] = False,
 ) -> None:
     """Tries values from a recipe's [search] table, and writes the best recipe."""
-    from training.pipeline import pipeline
-    from training.pipeline.search import search
+    from training.pipeline.beginning import begin
 
     with one_sentence():
         folder = run or Path("runs") / f"{recipe.stem}-search"
-        current = pipeline.begin(recipe, photos, folder, allow_leaks=allow_leaks)
+        current = begin(recipe, photos, folder, allow_leaks=allow_leaks)
         show_counts(current.manifest)
+        import_keras()
+        from training.pipeline.search import search
+
         search(current, trials, storage)
         say(f"wrote {folder}/best.toml")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from training.commands.parameters import RunArgument
+from training.networks.backend import import_keras
 from training.reporting.terminal import one_sentence, say, show_table
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ def sizes(
 ) -> None:
     """Measures a run's weights at other input sizes and, for orientation, averaged over two and four turns."""
     with one_sentence():
-        from training.pipeline.pipeline import open_run
-        from training.pipeline.sizes import at_sizes
+        from training.pipeline.beginning import open_run
 
         opened = open_run(run)
+        import_keras()
+        from training.pipeline.sizes import at_sizes
+
         photos = opened.manifest.split(split)
         tried = list(at_sizes(opened, sides, photos))
         say(f"fp32, on {len(photos.photos)} photos; times are multiples of the talk's orientation network's")

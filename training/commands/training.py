@@ -9,12 +9,13 @@ import typer
 from models.errors import TrainingError
 from training.commands.parameters import SHIPPED, ModelsOption, RunArgument
 from training.commands.publishing import publish_file
+from training.networks.backend import import_keras
 from training.reporting.terminal import one_sentence, say, show_counts, show_metrics
 
 if TYPE_CHECKING:
     from keras.callbacks import Callback
 
-    from training.pipeline.pipeline import Run
+    from training.pipeline.beginning import Run
 
 _RUNS = Path("runs")
 
@@ -74,22 +75,23 @@ def train(
     models: ModelsOption = SHIPPED,
 ) -> None:
     """Photos to a measured model: manifest, fit, export, calibrate, evaluate and, if asked, publish."""
-    from training.pipeline import pipeline
-
     with one_sentence():
         current = _begin(photos, task, name, run, allow_leaks)
         folder = current.folder.path
         show_counts(current.manifest)
+        import_keras()
+        from training.pipeline import judging, pipeline
+
         pipeline.train(current, resume=resume, devices=devices, callbacks=_callbacks(mlflow, current))
         pipeline.export_run(current)
-        show_metrics(pipeline.evaluate_run(current))
+        show_metrics(judging.evaluate_run(current))
         say(f"wrote {folder}/model.onnx, MODEL_CARD.md and report.png")
         if publish:
             publish_file(folder, models)
 
 
 def _begin(photos: list[Path], task: str | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":
-    from training.pipeline import pipeline
+    from training.pipeline import beginning
     from training.pipeline.defaults import begin_by_task
 
     if task is not None:
@@ -98,7 +100,7 @@ def _begin(photos: list[Path], task: str | None, name: str | None, run: Path | N
     recipe, *rest = photos
     if recipe.suffix != ".toml" or not rest:
         raise TrainingError("give a recipe and its photos, or --task folder and photos: one folder for each label")
-    return pipeline.begin(recipe, rest, run or _RUNS / recipe.stem, allow_leaks=allow_leaks)
+    return beginning.begin(recipe, rest, run or _RUNS / recipe.stem, allow_leaks=allow_leaks)
 
 
 def _model_name(photos: Path) -> str:
@@ -117,8 +119,12 @@ def _callbacks(mlflow: Path | None, run: "Run") -> "list[Callback]":
 
 def export(run: RunArgument) -> None:
     """Converts a run's best weights to ONNX and checks that both answer alike."""
-    from training.pipeline import pipeline
+    from training.pipeline.beginning import open_run
 
     with one_sentence():
-        pipeline.export_run(pipeline.open_run(run))
+        opened = open_run(run)
+        import_keras()
+        from training.pipeline import pipeline
+
+        pipeline.export_run(opened)
         say(f"wrote {run}/model.onnx")

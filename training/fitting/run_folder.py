@@ -4,8 +4,10 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
+if TYPE_CHECKING:  # most read a folder and need no Keras, which takes seconds to import
+    import keras
 
 History = list[dict[str, float]]
 
@@ -73,7 +75,7 @@ class RunFolder:
         for path in (*self._checkpoints().values(), self.best_weights, self.history_file):
             path.unlink(missing_ok=True)
 
-    def save_checkpoint(self, model: keras.Model, epoch: int) -> None:
+    def save_checkpoint(self, model: "keras.Model", epoch: int) -> None:
         """Keeps weights and optimizer after ``epoch`` epochs; older checkpoints go once this one is whole."""
         older = self._checkpoints()
         partial = self.path / "partial.keras"
@@ -82,15 +84,17 @@ class RunFolder:
         for path in older.values():
             path.unlink()
 
-    def load_checkpoint(self) -> tuple[keras.Model, int] | None:
+    def load_checkpoint(self) -> "tuple[keras.Model, int] | None":
         """The newest checkpoint's compiled model and the number of epochs it has seen, or None."""
         checkpoints = self._checkpoints()
         if not checkpoints:
             return None
+        import keras
+
         epoch = max(checkpoints)
         return keras.models.load_model(checkpoints[epoch]), epoch
 
-    def save_best(self, model: keras.Model) -> None:
+    def save_best(self, model: "keras.Model") -> None:
         """Replaces the best weights at once."""
         partial = self.path / "partial.weights.h5"
         model.save_weights(partial)

@@ -10,12 +10,9 @@ import tf2onnx
 from keras import layers
 from numpy.typing import NDArray
 
-from models.errors import ExportError
-from training.graph.inference import OnnxClassifier
+from training.graph.parity import check_parity
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
-MAX_DIFFERENCE = 1e-4
-_BATCHES = (1, 7)  # one alone, and a size that nothing was traced with
 
 
 def serving_model(network: keras.Model) -> keras.Model:
@@ -38,7 +35,7 @@ def export(network: keras.Model, pictures: NDArray[np.uint8]) -> bytes:
         An ONNX file: ``image: uint8[N,H,W,C]`` → ``probabilities: float32[N,K]``, N free.
 
     Raises:
-        ExportError: the answers differ by more than ``MAX_DIFFERENCE``.
+        ExportError: the answers differ by more than ``parity.MAX_DIFFERENCE``.
     """
     model = serving_model(network)
     signature = [tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="image")]
@@ -46,22 +43,6 @@ def export(network: keras.Model, pictures: NDArray[np.uint8]) -> bytes:
     data = _with_names(proto).SerializeToString()
     check_parity(model.predict(pictures, verbose=0), data, pictures)
     return bytes(data)
-
-
-def check_parity(expected: NDArray[np.float32], data: bytes, pictures: NDArray[np.uint8]) -> float:
-    """Compares an ONNX file's answers, at batch 1 and 7, with those expected.
-
-    Returns:
-        The largest absolute difference of a probability.
-
-    Raises:
-        ExportError: it is above ``MAX_DIFFERENCE``.
-    """
-    classifier = OnnxClassifier(data)
-    difference = max(float(np.abs(classifier.predict(pictures, batch) - expected).max()) for batch in _BATCHES)
-    if not difference <= MAX_DIFFERENCE:  # so that NaN fails too
-        raise ExportError(f"Keras and ONNX differ by {difference:.2g}; at most {MAX_DIFFERENCE:g} is allowed")
-    return difference
 
 
 def _with_names(proto: onnx.ModelProto) -> onnx.ModelProto:

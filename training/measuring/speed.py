@@ -7,8 +7,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from training.graph.export import export
-from training.networks import architectures
 from training.photos.tasks import ORIENTATION
 
 ROUNDS = 21
@@ -53,6 +51,13 @@ def fastest_provider() -> str:
 
 def talk_network() -> bytes:
     """The talk's orientation network as an ONNX file, untrained, which runs as fast: what budgets are told in."""
+    # Imported here, as Keras takes seconds that no other question of this module needs.
+    from training.networks.backend import import_keras
+
+    import_keras()
+    from training.graph.export import export
+    from training.networks import architectures
+
     shape = (256, 256, 3)
     network = architectures.build("orientation_talk", shape, len(ORIENTATION.labels), 0.5)
     return export(network, np.random.default_rng(0).integers(0, 256, (2, *shape), dtype=np.uint8))

@@ -131,6 +131,12 @@ class Manifest:
         chosen = (photo for photo in self.photos if photo.split != "train" or _place_of(photo.group) < kept)
         return replace(self, photos=tuple(chosen))
 
+    def halves(self) -> tuple[Self, Self]:
+        """All photos in two parts, each group in one of them, whatever split it lies in."""
+        parts = ([photo for photo in self.photos if (_place_of(photo.group) < 0.5) == first] for first in (True, False))
+        first, second = (replace(self, photos=tuple(photos)) for photos in parts)
+        return first, second
+
     def leaked(self) -> frozenset[str]:
         """The groups that lie in more than one split."""
         splits = defaultdict(set)

@@ -64,6 +64,19 @@ def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known
     return Manifest(Path(), tuple(_with_split(photo, own_splits) for photo in grouped))
 
 
+def listed(photos: Sequence[Path], task: Task) -> Manifest:
+    """Scans folders of photos, or reads the one manifest that is given in their place.
+
+    Raises:
+        ManifestError: there is more than one manifest, or what is given cannot be used.
+    """
+    if not any(path.suffix == ".csv" for path in photos):
+        return scan(photos, task)
+    if len(photos) > 1:
+        raise ManifestError(f"either folders or one manifest can be given, not {', '.join(map(str, photos))}")
+    return Manifest.read(photos[0])
+
+
 def _files(folder: Path) -> Iterator[_File]:
     if not folder.is_dir():
         raise ManifestError(f"there is no folder {folder}")

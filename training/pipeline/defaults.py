@@ -12,9 +12,10 @@ from training.fitting.recipe import Architecture, Fit, Recipe
 from training.fitting.run_folder import RunFolder
 from training.photos.augmentation import Augmentation
 from training.photos.manifest import Manifest
+from training.photos.scan import listed as list_photos
 from training.photos.tasks import Task, task_named
-from training.pipeline import pipeline
-from training.pipeline.pipeline import Run
+from training.pipeline import beginning
+from training.pipeline.beginning import Run
 
 TINY = 64
 """Pixels. Up to here a small network from scratch learns more than a large one from ImageNet's photos."""
@@ -36,25 +37,25 @@ def default_recipe(name: str, task: Task, manifest: Manifest) -> Recipe:
 
 
 def begin_by_task(task: str, name: str, photos: Sequence[Path], folder: Path, *, allow_leaks: bool = False) -> Run:
-    """Lays out a run folder as ``pipeline.begin`` does, with a recipe chosen for the photos.
+    """Lays out a run folder as ``beginning.begin`` does, with a recipe chosen for the photos.
 
     Args:
         task: ``folder`` or another name of ``tasks.task_named``.
         name: of the model.
         photos: folders, or one manifest.
         folder: of the run.
-        allow_leaks: see ``pipeline.begin``.
+        allow_leaks: see ``beginning.begin``.
 
     Raises:
-        TrainingError: see ``pipeline.begin``.
+        TrainingError: see ``beginning.begin``.
     """
-    listed = pipeline.listed(photos, task_named(task))
+    listed = list_photos(photos, task_named(task))
     run = RunFolder(folder)
     listed.write(run.manifest)
     labels = sorted({photo.label for photo in listed.photos})
     recipe = default_recipe(name, task_named(task, labels), listed)
     run.recipe.write_text("# Chosen by training/pipeline/defaults.py.\n" + recipe.to_toml(), encoding="utf-8")
-    return pipeline.begin(run.recipe, [run.manifest], folder, allow_leaks=allow_leaks)
+    return beginning.begin(run.recipe, [run.manifest], folder, allow_leaks=allow_leaks)
 
 
 def _small(name: str, task: Task, manifest: Manifest, side: int) -> Recipe:

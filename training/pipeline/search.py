@@ -11,7 +11,7 @@ from training.fitting.fit import Logs, fit
 from training.fitting.recipe import Range, Recipe
 from training.fitting.run_folder import RunFolder
 from training.photos.dataset import load_photos
-from training.pipeline.pipeline import Run
+from training.pipeline.beginning import Run
 
 _FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _FREE_TRIALS, _FREE_EPOCHS = 4, 1  # that are never pruned: there is nothing yet to be worse than

@@ -16,7 +16,8 @@ from training.graph.turning import averages_over_turns
 from training.measuring.evaluation import ask
 from training.photos.dataset import load_photos
 from training.photos.manifest import Manifest
-from training.pipeline.pipeline import PARITY_PICTURES, Run, best_network
+from training.pipeline.beginning import Run
+from training.pipeline.pipeline import PARITY_PICTURES, best_network
 
 
 @dataclass(frozen=True)

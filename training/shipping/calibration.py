@@ -32,7 +32,13 @@ _SIMULATIONS = 2000
 
 
 def calibrated(
-    data: bytes, metadata: ModelMetadata, photos: Manifest, task: Task, pictures: NDArray[np.uint8]
+    data: bytes,
+    metadata: ModelMetadata,
+    photos: Manifest,
+    task: Task,
+    pictures: NDArray[np.uint8],
+    *,
+    together: bool = False,
 ) -> bytes:
     """Fits scaling and thresholds to what the file that ships answers: rounding makes a network less sure, or surer.
 
@@ -42,6 +48,7 @@ def calibrated(
         photos: the calibration split; where it is empty, the network's answers stay as they are.
         task: of the model.
         pictures: ``uint8[M,H,W,C]`` to check the baked scaling on.
+        together: one threshold for all labels; those made by turning share one in any case.
 
     Returns:
         The file, scaled and stamped, with its golden samples.
@@ -53,7 +60,7 @@ def calibrated(
         scaling = fit_scaling(answers)
         data = with_scaling(data, scaling, pictures)
         answers = replace(answers, probabilities=scaled(answers.probabilities, scaling))
-        metadata = with_certainty(metadata, answers, task.allowed_error, together=task.made_by == "turning")
+        metadata = with_certainty(metadata, answers, task.allowed_error, together=together or task.made_by == "turning")
         fact = f"{scaling}, fitted on {len(photos.photos)} photos"
     changes = {
         "graph_sha256": graph_sha256(data),

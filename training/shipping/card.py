@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from models.metadata import ModelMetadata, Source
 from models.metrics import Interval, Metrics
 
+IMPORTED = "imported from"
+"""The fact that models trained elsewhere have."""
+
 _TERMS = (
     "Trained for research and demonstration on research-use photos; retrain on your own for other uses. "
     "The photos are not part of this repository."
@@ -20,7 +23,7 @@ def render_card(metadata: ModelMetadata) -> str:
         _table(("", ""), _facts(metadata)),
         "## Labels",
         _table(("label", "certain from", "attributes"), _labels(metadata)),
-        *(_measured(metadata.metrics) if metadata.metrics else ["Not measured."]),
+        *(_measured(metadata.metrics, _whose(metadata)) if metadata.metrics else ["Not measured."]),
         "## Training",
         _table(
             ("", ""), [(name, f"`{text}`" if name == "recipe" else text) for name, text in metadata.training.items()]
@@ -66,8 +69,13 @@ def _labels(metadata: ModelMetadata) -> list[tuple[object, ...]]:
     ]
 
 
-def _measured(metrics: Metrics) -> Iterable[str]:
-    yield "## Measured on the file, on photos that training never saw"
+def _whose(metadata: ModelMetadata) -> str:
+    """What is known of the photos that a model was measured on."""
+    return "of whoever calibrated it" if IMPORTED in metadata.training else "that training never saw"
+
+
+def _measured(metrics: Metrics, whose: str) -> Iterable[str]:
+    yield f"## Measured on the file, on photos {whose}"
     yield _table(("", ""), _figures(metrics))
     yield _table(
         ("label", "precision", "recall", "images"),

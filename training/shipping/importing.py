@@ -17,8 +17,9 @@ from models.images import decode
 from models.metadata import Label, ModelMetadata
 from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
-from training.graph.export import check_parity
 from training.graph.inference import OnnxClassifier
+from training.graph.parity import check_parity
+from training.shipping.card import IMPORTED
 from training.shipping.golden import golden_pictures, golden_samples
 from training.shipping.stamp import git_revision, stamp
 
@@ -82,7 +83,7 @@ def import_onnx(path: Path, name: str, description: str, preprocessing: Preproce
     data = _wrapped(given, preprocessing, foreign, raw.shape[1], probabilities).SerializeToString()
     check_parity(_expected(raw, probabilities), data, pictures)
     origin = {
-        "imported from": path.name,
+        IMPORTED: path.name,
         "graph made by": f"{given.producer_name} {given.producer_version}".strip(),
     }
     try:

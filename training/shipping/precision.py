@@ -2,13 +2,9 @@
 
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from models.errors import TrainingError
 from models.metadata import DeviceKind, ModelMetadata, Precision
 from models.metrics import AgainstFp32
-from models.preprocessing import Preprocessing
 from models.repository import read_metadata
 from training.graph.quantization import Ranges, to_fp16, to_int8
 from training.measuring.comparison import compare_answers
@@ -16,8 +12,9 @@ from training.measuring.evaluation import ask, measure
 from training.measuring.robustness import with_conditions
 from training.measuring.speed import fastest_provider, ratio
 from training.photos.manifest import Manifest
-from training.photos.tasks import Task, task_of, turn_image
+from training.photos.tasks import Task, task_of
 from training.shipping.calibration import calibrated
+from training.shipping.samples import sample_pictures
 from training.shipping.stamp import stamp
 
 LowerPrecision = Literal["int8", "fp16"]
@@ -58,7 +55,7 @@ def lower_precision(
     metadata = read_metadata(original)
     _check(metadata.precision, manifest)
     task = task_of(metadata.labels)
-    pictures = _pictures(manifest.split("train"), task, metadata.preprocessing)
+    pictures = sample_pictures(manifest.split("train"), task, metadata.preprocessing, CALIBRATION_PICTURES)
     data = to_int8(original, pictures, ranges) if precision == "int8" else to_fp16(original)
     described = _described(metadata, precision, ranges)
     copy = calibrated(data, described, manifest.split("calibration"), task, pictures)
@@ -71,15 +68,6 @@ def _check(precision: Precision, manifest: Manifest) -> None:
     for split in ("train", "calibration", "test"):
         if not manifest.split(split).photos:
             raise TrainingError(f"the {split} split is empty; it is needed to calibrate and measure the copy")
-
-
-def _pictures(train: Manifest, task: Task, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Evenly drawn photos; where labels are made by turning, each in one of the turns."""
-    step = max(1, len(train.photos) // CALIBRATION_PICTURES)
-    photos = train.photos[::step][:CALIBRATION_PICTURES]
-    images = [train.decode(photo, preprocessing.size) for photo in photos]
-    turned = [turn_image(image, index % task.samples_per_photo) for index, image in enumerate(images)]
-    return np.stack([preprocessing.apply(image) for image in turned])
 
 
 def _described(metadata: ModelMetadata, precision: LowerPrecision, ranges: Ranges) -> ModelMetadata:

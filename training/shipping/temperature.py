@@ -17,8 +17,8 @@ from onnx import helper, numpy_helper
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from training.graph.export import check_parity
 from training.graph.inference import OnnxClassifier
+from training.graph.parity import check_parity
 from training.measuring.evaluation import Answers
 
 _BOUNDS = ((np.log(0.1), np.log(10.0)), (0.0, 1.0))  # of log T and c; a negative c could change the order
@@ -115,7 +115,7 @@ def _set(model: onnx.ModelProto, scaling: Scaling) -> bytes:
 
 
 def _append(model: onnx.ModelProto) -> None:
-    """These nodes exist since opset 8; the output keeps its name, what gave it until now gets another."""
+    """The output keeps its name, what gave it until now gets another."""
     graph, output = model.graph, model.graph.output[0].name
     for node in graph.node:
         for names in (node.input, node.output):
@@ -128,7 +128,7 @@ def _append(model: onnx.ModelProto) -> None:
     )
     graph.node.extend(
         [
-            helper.make_node("Max", [_RAW, _FLOOR_NAME], [positive]),
+            _at_least(model, _FLOOR_NAME, positive),
             helper.make_node("Log", [positive], [logs]),
             _largest(model, logs, top),
             helper.make_node("Sub", [top, logs], [below]),
@@ -141,11 +141,21 @@ def _append(model: onnx.ModelProto) -> None:
     )
 
 
+def _at_least(model: onnx.ModelProto, floor: str, output: str) -> onnx.NodeProto:
+    """The raw probabilities, none below the floor; until opset 8, Max took tensors of one shape alone."""
+    if _opset(model) < 8:
+        return helper.make_node("Clip", [_RAW], [output], min=float(_FLOOR))
+    return helper.make_node("Max", [_RAW, floor], [output])
+
+
 def _largest(model: onnx.ModelProto, tensor: str, output: str) -> onnx.NodeProto:
     """Of each row; from opset 18 on the axes are an input."""
-    opset = next(imported.version for imported in model.opset_import if imported.domain in ("", "ai.onnx"))
-    if opset < 18:
+    if _opset(model) < 18:
         return helper.make_node("ReduceMax", [tensor], [output], axes=[1], keepdims=1)
     axes = _PREFIX + "axes"
     model.graph.initializer.append(numpy_helper.from_array(np.array([1]), axes))
     return helper.make_node("ReduceMax", [tensor, axes], [output], keepdims=1)
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return int(next(imported.version for imported in model.opset_import if imported.domain in ("", "ai.onnx")))

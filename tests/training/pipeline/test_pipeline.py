@@ -9,8 +9,10 @@ from models.errors import ManifestError, SplitLeakError, TrainingError
 from models.repository import read_metadata
 from training.graph.inference import OnnxClassifier
 from training.photos.manifest import Manifest
+from training.photos.scan import listed
 from training.photos.tasks import task_named
-from training.pipeline.pipeline import begin, export_run, listed, open_run
+from training.pipeline.beginning import begin, open_run
+from training.pipeline.pipeline import export_run
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from training.fitting.fit import new_network
 from training.fitting.recipe import Export
 from training.measuring.evaluation import ask
 from training.networks.efficientnet_lite import load_imagenet_weights
-from training.pipeline.pipeline import begin, export_run
+from training.pipeline.beginning import begin
+from training.pipeline.pipeline import export_run
 
 
 @pytest.fixture(scope="module")

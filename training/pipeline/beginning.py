@@ -1,0 +1,78 @@
+"""What comes before training: the folder of a run, with its recipe and its photos; nothing here needs Keras."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import TrainingError
+from training.fitting.recipe import Recipe
+from training.fitting.run_folder import RunFolder
+from training.photos.leakage import check_leakage
+from training.photos.manifest import Manifest
+from training.photos.scan import listed
+from training.photos.tasks import Task, task_named
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment under way: its folder, and what lies in it."""
+
+    folder: RunFolder
+    recipe: Recipe
+    manifest: Manifest
+    cache: Path
+
+    @property
+    def task(self) -> Task:
+        """The recipe's task, its labels from the manifest where folders make them."""
+        return task_named(self.recipe.task, sorted({photo.label for photo in self.manifest.photos}))
+
+
+def begin(recipe: Path, photos: Sequence[Path], folder: Path, *, allow_leaks: bool = False) -> Run:
+    """Lays out a run folder: copies the recipe, scans the photos or copies their manifest.
+
+    Args:
+        recipe: a TOML file.
+        photos: folders, or one manifest.
+        folder: of the run; what an earlier run left there is kept for ``--resume``.
+        allow_leaks: for a data set whose own test split repeats training photos.
+
+    Raises:
+        TrainingError: the recipe is wrong, there are too few photos or labels, or near-duplicates cross splits.
+    """
+    run_folder = RunFolder(folder)
+    task = task_named(Recipe.read(recipe).task)
+    manifest = listed(photos, task)
+    if not allow_leaks:
+        check_leakage(manifest)
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write(run_folder.manifest)
+    if recipe.resolve() != run_folder.recipe.resolve():
+        run_folder.recipe.write_bytes(recipe.read_bytes())
+    run = open_run(folder)
+    _check_before_hours_of_training(run)
+    return run
+
+
+def open_run(folder: Path) -> Run:
+    """Reads a run folder.
+
+    Raises:
+        TrainingError: there is no run in it.
+    """
+    run_folder = RunFolder(folder)
+    if not run_folder.recipe.is_file():
+        raise TrainingError(f"{folder} is not a run folder; `loupe-train train` makes one")
+    return Run(run_folder, Recipe.read(run_folder.recipe), Manifest.read(run_folder.manifest), folder.parent / "cache")
+
+
+def _check_before_hours_of_training(run: Run) -> None:
+    """Whatever only a later step would trip over."""
+    names = run.task.label_names
+    if len(names) < 2:
+        raise TrainingError(f"at least two labels are needed, a folder for each; there is {', '.join(names)}")
+    if run.recipe.decision_threshold is not None and len(names) != 2:
+        raise TrainingError(f"a decision_threshold is for two labels, there are {len(names)}: {', '.join(names)}")
+    for split in ("train", "validation", "test"):
+        if not run.manifest.split(split).photos:
+            raise TrainingError(f"the {split} split is empty: there are too few photos")
