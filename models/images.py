@@ -3,10 +3,12 @@
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from models.cut_off import ENOUGH, completed
 from models.errors import ImageTooLargeError, UndecodableImageError, UnsupportedImageError
 from models.heif import is_heif, open_heif
 from models.tiff import tile_pixels
@@ -16,6 +18,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112
+_XMP = ("XML:com.adobe.xmp", "xmp")  # in Pillow's info
 _PHOTOMETRIC, _SAMPLE_FORMAT, _WHITE_IS_ZERO = 262, 339, 0
 UPRIGHT: dict[int, Image.Transpose | None] = {
     1: None,
@@ -54,6 +57,10 @@ class Size:
     width: int
     height: int
 
+    def stored(self, swapped: bool) -> tuple[int, int]:
+        """The sides of the picture before it is turned."""
+        return (self.height, self.width) if swapped else (self.width, self.height)
+
 
 def decode(
     data: bytes,
@@ -86,7 +93,7 @@ def decode(
     _refuse_bomb(image.width * image.height, f"{image.width} x {image.height} pixels", limits)
     _refuse_bomb(tile_pixels(data), "a tile of more pixels than the image", limits)
     try:
-        return _upright_rgb(image, at_least, apply_exif)
+        return _upright_rgb(image, data, at_least, apply_exif)
     except Exception as error:  # Pillow's decoders raise anything, from SyntaxError to struct.error, on hostile bytes
         raise UndecodableImageError(f"the {image.format} image cannot be decoded: {_one_line(error)}") from error
 
@@ -99,7 +106,7 @@ def open_header(data: bytes) -> Image.Image:
         UndecodableImageError: the header is broken.
     """
     try:
-        return open_heif(data) if is_heif(data) else Image.open(BytesIO(data), formats=_OPENERS)
+        return open_heif(data) if is_heif(data) else Image.open(BytesIO(_readable(data)), formats=_OPENERS)
     except UnsupportedImageError:
         raise
     except UnidentifiedImageError:
@@ -113,6 +120,13 @@ def open_header(data: bytes) -> Image.Image:
 def starts_as_image(data: bytes) -> bool:
     """Whether the first bytes are those of a format that is served, HEIC and AVIF included."""
     return _has_known_start(data) or is_heif(data)
+
+
+def _readable(data: bytes) -> bytes:
+    """A WebP file that tells more bytes than it has is read as far as it goes, as browsers do."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP" and int.from_bytes(data[4:8], "little") > len(data) - 8:
+        return data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:]
+    return data
 
 
 def _one_line(error: Exception) -> str:
@@ -135,25 +149,55 @@ def _unsupported(data: bytes) -> str:
     return f"the data is {kind}; allowed are {', '.join(FORMATS)}, and with the extra `heif` HEIC and AVIF"
 
 
-def _upright_rgb(image: Image.Image, at_least: Size | None, apply_exif: bool) -> Image.Image:
+def _loaded_jpeg(image: Image.Image, data: bytes, draft: tuple[int, int] | None) -> Image.Image:
+    if draft is not None:
+        image.draft(None, draft)
+    try:
+        image.load()
+        return image
+    except OSError:
+        found = completed(data, draft)
+        if found is None:
+            raise
+    completed_image, share = found
+    if share < ENOUGH:
+        raise UndecodableImageError(f"it is cut off, and only {int(100 * share)} % of it are there")
+    return completed_image
+
+
+def _upright_rgb(image: Image.Image, data: bytes, at_least: Size | None, apply_exif: bool) -> Image.Image:
     orientation = exif_orientation(image)
-    if at_least is not None and image.format in ("JPEG", "MPO"):
-        stored = (at_least.width, at_least.height)
-        image.draft(None, stored[::-1] if apply_exif and orientation in _SWAPS_SIDES else stored)
-    image.load()
     wanted = apply_exif or image.format == "AVIF"  # Pillow tells an AVIF container's own turn as if EXIF did
     turn = _turn(orientation, wanted, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
+    if image.format in ("JPEG", "MPO"):
+        swapped = apply_exif and orientation in _SWAPS_SIDES
+        image = _loaded_jpeg(image, data, None if at_least is None else at_least.stored(swapped))
+    image.load()
     rgb = _to_rgb(image)
     return rgb if turn is None else rgb.transpose(turn)
 
 
 def exif_orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or it cannot be read: bad EXIF does not spoil a good picture."""
+    """The EXIF orientation, 1 where there is none or it cannot be read: bad EXIF does not spoil a good picture.
+
+    XMP has no say, as in browsers: programs that turn a picture's pixels often leave what stands there.
+    """
     try:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+        exif = image.getexif()
+        if set(_XMP) & image.info.keys():  # Pillow asks that where EXIF tells nothing
+            image.info = {key: value for key, value in image.info.items() if key not in _XMP}
+            image._exif = None
+            exif = image.getexif()
+        value = _whole(exif.get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1
     return value if value in UPRIGHT else 1
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401 - of whatever type a program wrote
+    """One SHORT by the standard; some write several, bytes or fractions."""
+    first = value[0] if isinstance(value, (tuple, bytes)) else value
+    return int(first)
 
 
 def _turn(orientation: int, wanted: bool, applied: bool) -> Image.Transpose | None:

@@ -5,9 +5,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+from PIL import Image
+
 from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from models.images import exif_orientation, open_header
-from serving.upright.formats import jpeg, png, tiff, webp
+from serving.upright.formats import jpeg, mpf, png, tiff, webp
 from serving.upright.formats.blank import Frame
 from serving.upright.formats.dct import turn_coefficients
 from serving.upright.formats.edit import Edit
@@ -16,6 +18,7 @@ from serving.upright.formats.recode import recode_jpeg, recode_png, recode_tiff,
 from serving.upright.formats.samples import full_pictures, keeps_samples, what_would_be_lost
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+_FORMATS = {"JPEG": jpeg, "PNG": png, "WEBP": webp, "TIFF": tiff}
 _LARGEST_THUMBNAIL = 1_000_000  # pixels
 
 
@@ -48,18 +51,25 @@ class PhotoFile:
             UndecodableImageError: its header is broken.
         """
         image = open_header(data)
-        if image.format not in _MEDIA_TYPES and image.format != "MPO":
-            raise UnsupportedImageError(f"{image.format} files are not turned; allowed are {', '.join(_MEDIA_TYPES)}")
+        kind = str(image.format).replace("MPO", "JPEG")  # so Pillow calls one that holds further pictures
+        if kind not in _MEDIA_TYPES:
+            raise UnsupportedImageError(f"{kind} files are not turned; allowed are {', '.join(_MEDIA_TYPES)}")
         with _editing():
-            pictures = full_pictures(data) if image.format == "TIFF" else getattr(image, "n_frames", 1)
+            pictures = _pictures(data, image)
         if pictures > 1:
             raise UnsupportedImageError(f"the file holds {pictures} pictures or frames; files of one alone are turned")
-        return cls(data, str(image.format), exif_orientation(image))
+        return cls(data, kind, exif_orientation(image))
 
     @property
     def media_type(self) -> str:
         """Such as ``image/jpeg``."""
         return _MEDIA_TYPES[self.kind]
+
+    @property
+    def is_heeded(self) -> bool:
+        """Whether browsers show the picture as the orientation says; some formats' and odd types' they overlook."""
+        with _editing():
+            return self.orientation == UPRIGHT or bool(_FORMATS[self.kind].heeds_tag(self.data))
 
     def retagged(self, clockwise: int) -> bytes:
         """The same pixels, shown turned by so many degrees; every byte that is not about that stays.
@@ -96,12 +106,14 @@ class PhotoFile:
             return self._tiff(clockwise, edit)
 
     def _edited(self, edit: Edit) -> bytes:
-        formats = {"JPEG": jpeg.with_orientation, "PNG": png.with_orientation, "WEBP": webp.with_orientation}
-        return formats[self.kind](self.data, edit) if self.kind in formats else edit.exif(self.data)
+        edited: bytes = _FORMATS[self.kind].with_orientation(self.data, edit)
+        return edited
 
     def _jpeg(self, orientation: int, edit: Edit) -> Turned:
         if jpeg.holds_several(self.data):
             raise UnsupportedImageError("further pictures follow the first; only its tag is changed, not its pixels")
+        if not jpeg.is_whole(self.data):
+            raise UnsupportedImageError("its end is not marked; only its tag is changed, not its pixels")
         coded, lossless = _turned_jpeg(self.data, orientation)
         return Turned(jpeg.with_pixels(self.data, coded, edit, recoded=not lossless), lossless)
 
@@ -122,6 +134,15 @@ class PhotoFile:
         lossless = webp.is_lossless(self.data)
         coded = recode_webp(self.data, orientation, lossless=lossless)
         return Turned(webp.with_pixels(self.data, coded, edit), lossless)
+
+
+def _pictures(data: bytes, image: Image.Image) -> int:
+    match image.format:
+        case "TIFF":
+            return full_pictures(data)
+        case "JPEG" | "MPO":
+            return mpf.full_pictures(data)
+    return getattr(image, "n_frames", 1)
 
 
 def _turned_jpeg(data: bytes, orientation: int) -> Turned:

@@ -17,7 +17,7 @@ from serving.upright.photo_file import PhotoFile
 from serving.versions.served_model import Route
 
 Method = Literal["tag", "pixels"]
-"""How a photo is turned: ``tag`` changes its EXIF orientation alone, ``pixels`` what is stored."""
+"""How a photo is turned: ``tag`` changes its EXIF orientation (which WebP has none of), ``pixels`` what is stored."""
 
 Done = Literal["none", "tag", "lossless", "reencoded"]
 """What was done to a photo: nothing, its tag was changed, or its pixels were turned without loss or coded again."""
@@ -106,7 +106,7 @@ class Straightener:
             said, timing = await self._ask(route, data, deadline)
             clockwise, sure = _rotation(said), _is_sure(said, route.classifier, min_probability)
             given = Upright(data, photo.media_type, 0, clockwise, said.label, said.probability, sure, "none", timing)
-            if not sure or (clockwise == 0 and (method == "tag" or photo.orientation == UPRIGHT)):
+            if not sure or (clockwise == 0 and _stands(photo, method)):
                 return given
             turned, done = await self._run(lambda: _turn(photo, clockwise, method), deadline)
             again, timing = await self._ask(Route(route.classifier), turned, deadline)
@@ -132,8 +132,13 @@ def _call(work: Sequence[Callable[[], object]]) -> list[object]:
     return [one() for one in work]
 
 
+def _stands(photo: PhotoFile, method: Method) -> bool:
+    """Whether an upright picture needs nothing; a second call always finds that."""
+    return photo.is_heeded if method == "tag" else photo.orientation == UPRIGHT
+
+
 def _turn(photo: PhotoFile, clockwise: int, method: Method) -> tuple[bytes, Done]:
-    if method == "tag":
+    if method == "tag" and photo.kind != "WEBP":  # whose tag is overlooked
         return photo.retagged(clockwise), "tag"
     turned = photo.with_pixels(clockwise)
     return turned.data, "lossless" if turned.lossless else "reencoded"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from serving.upright.formats import xmp
-from serving.upright.formats.exif import NEW, Exif
+from serving.upright.formats.exif import Exif
 from serving.upright.formats.orientation import UPRIGHT, swaps_sides, turned
 
 
@@ -25,12 +25,19 @@ class Edit:
     thumbnail: Callable[[bytes], bytes] | None = None
 
     def exif(self, block: bytes | None) -> bytes:
-        """The EXIF block edited; a new one where there is none.
+        """The EXIF block edited; a new one where there is none that a program can read.
 
         Raises:
             ValueError, struct.error: it is broken.
         """
-        exif = Exif(NEW if block is None else block)
+        return self.tags(Exif.of_block(block))
+
+    def tags(self, exif: Exif) -> bytes:
+        """A block, or a TIFF file, edited.
+
+        Raises:
+            ValueError, struct.error: it is broken.
+        """
         exif.orientation = self.orientation
         exif.xmp = self.xmp(exif.xmp)
         if (own := exif.thumbnail_orientation) is not None:

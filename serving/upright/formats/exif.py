@@ -6,22 +6,42 @@ to its end, and nothing that is there moves: not the thumbnail, not a maker's no
 
 import struct
 from collections.abc import Iterator
+from typing import Self
 
 _ORIENTATION = 0x0112
 _EXIF_DIRECTORY = 0x8769
 _SIDES = (0xA002, 0xA003)  # PixelXDimension, PixelYDimension
 _THUMBNAIL_OFFSET, _THUMBNAIL_BYTES = 0x0201, 0x0202
-_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}
+_RATIONALS = {5: "I", 10: "i"}
 _SHORT = 3
 _XMP, _BYTES = 0x02BC, (1, 7)
 _MOST_ENTRIES = 0xFFFF
+
+PREFIX = b"Exif\0\0"
+"""What stands before the block in a JPEG, and in some other files where it should not."""
 
 NEW = b"MM\0*\0\0\0\x08\0\0\0\0\0\0"
 """An EXIF block without a tag."""
 
 
 class Exif:
-    """Parsed lazily; what is broken raises ValueError or struct.error where it is met."""
+    """Parsed lazily, and as leniently as viewers do: a directory that lies elsewhere or is cut off ends there.
+
+    What is broken beyond that raises ValueError or struct.error where it is met.
+    """
+
+    @classmethod
+    def of_block(cls, block: bytes | None) -> Self:
+        """Reads an EXIF block; where there is none, or nothing in it that a program can read, a new one.
+
+        Cameras and programs leave empty blocks, zeroed ones, and ones that were cut off.
+        """
+        try:
+            exif = cls((block or b"").removeprefix(PREFIX))
+            return exif if exif._directory(exif._first) else cls(NEW)
+        except (ValueError, struct.error):
+            return cls(NEW)
 
     def __init__(self, data: bytes) -> None:
         order = {b"II": "<", b"MM": ">"}.get(data[:2])
@@ -31,7 +51,7 @@ class Exif:
         self._order = order
         big = struct.unpack_from(order + "H", data, 2)[0] == 43  # BigTIFF
         self._offset, self._count, self._entry_bytes = ("Q", "Q", 20) if big else ("I", "H", 12)
-        self._root = 8 if big else 4  # where the first directory's offset stands
+        self._root = self._inline = 8 if big else 4  # where the first directory's offset stands; bytes of an offset
 
     def to_bytes(self) -> bytes:
         """The block, edited."""
@@ -44,8 +64,18 @@ class Exif:
 
     @orientation.setter
     def orientation(self, value: int) -> None:
-        if not self._put(self._first, _ORIENTATION, value):
+        """Written as one SHORT, whatever type it had: browsers overlook any other."""
+        places = [at for tag, at in self._entries(self._first) if tag == _ORIENTATION]
+        for at in places:
+            self._data[at : at + self._entry_bytes] = self._short(_ORIENTATION, value)
+        if not places:
             self._add(_ORIENTATION, value)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the picture's tag, if there is one, is told as the standard has it: as one SHORT."""
+        heads = [self._data[at + 2 : at + 8] for tag, at in self._entries(self._first) if tag == _ORIENTATION]
+        return all(head == self._short(_ORIENTATION, 1)[2:8] for head in heads)
 
     @property
     def thumbnail_orientation(self) -> int | None:
@@ -88,9 +118,7 @@ class Exif:
 
     def swap_sides(self) -> None:
         """Lets the width and the height that are told change places."""
-        directory = self._get(self._first, _EXIF_DIRECTORY)
-        if directory is None:
-            return
+        directory = self._directory(self._get(self._first, _EXIF_DIRECTORY) or 0)
         width, height = (self._get(directory, tag) for tag in _SIDES)
         if width is not None and height is not None:
             for tag, value in zip(_SIDES, (height, width), strict=True):
@@ -102,15 +130,25 @@ class Exif:
 
     @property
     def _second(self) -> int:
-        """0 where there is none."""
-        return self._read(self._offset, self._end(self._first))
+        """0 where there is none, as some leave its offset out, or tell that of the first."""
+        at = self._end(self._first)
+        if at + self._inline > len(self._data):
+            return 0
+        found = self._read(self._offset, at)
+        return 0 if found == self._first else self._directory(found)
+
+    def _directory(self, at: int) -> int:
+        """0 where no directory can stand."""
+        if not self._root < at <= len(self._data) - struct.calcsize(self._order + self._count):
+            return 0
+        return at if self._read(self._count, at) <= _MOST_ENTRIES else 0
 
     @property
     def _packet(self) -> slice:
         for tag, at in self._entries(self._first):
             if tag == _XMP and self._read("H", at + 2) in _BYTES:
                 size = self._read(self._offset, at + 4)
-                start = self._read(self._offset, at + 4 + struct.calcsize(self._order + self._offset))
+                start = self._read(self._offset, at + 4 + self._inline)
                 return slice(start, start + size)
         return slice(0, 0)
 
@@ -119,11 +157,13 @@ class Exif:
         return value
 
     def _end(self, directory: int) -> int:
-        """Where the offset of the next directory stands."""
+        """Where the offset of the next directory stands, or, of one that is cut off, its last whole tag ends."""
         count = self._read(self._count, directory)
         if count > _MOST_ENTRIES:
             raise ValueError(f"a directory of {count} tags")
-        return directory + struct.calcsize(self._order + self._count) + count * self._entry_bytes
+        first = directory + struct.calcsize(self._order + self._count)
+        whole = (len(self._data) - first) // self._entry_bytes
+        return first + min(count, whole) * self._entry_bytes
 
     def _entries(self, directory: int) -> Iterator[tuple[int, int]]:
         """Yields each tag and where its entry stands."""
@@ -132,18 +172,21 @@ class Exif:
             yield self._read("H", at), at
 
     def _value(self, directory: int, tag: int) -> tuple[str, int] | None:
-        """An integer's format and where it stands."""
+        """The format of an integer, or of a fraction's upper one, and where it stands; the first of several."""
         for found, at in self._entries(directory) if directory else ():
             if found == tag:
-                kind = _INTEGERS.get(self._read("H", at + 2))
-                if kind is None:
-                    raise ValueError(f"the tag {tag} is no integer")
-                return kind, at + self._entry_bytes - struct.calcsize(self._order + self._offset)
+                kind, value = self._read("H", at + 2), at + self._entry_bytes - self._inline
+                if kind in _INTEGERS:
+                    size = struct.calcsize(_INTEGERS[kind]) * self._read(self._offset, value - self._inline)
+                    return _INTEGERS[kind], value if size <= self._inline else self._read(self._offset, value)
+                return (_RATIONALS[kind], self._read(self._offset, value)) if kind in _RATIONALS else None
         return None
 
     def _get(self, directory: int, tag: int) -> int | None:
         place = self._value(directory, tag)
-        return None if place is None else self._read(*place)
+        if place is None or place[1] + struct.calcsize(self._order + place[0]) > len(self._data):
+            return None
+        return self._read(*place)
 
     def _put(self, directory: int, tag: int, value: int) -> bool:
         """Returns whether the tag is there."""
@@ -158,12 +201,16 @@ class Exif:
         start, end = self._first, self._end(self._first)
         size, head = self._entry_bytes, struct.calcsize(self._order + self._count)
         at = next((at for found, at in self._entries(start) if found > tag), end)
-        count = 1
-        entry = struct.pack(f"{self._order}HH{self._offset}H", tag, _SHORT, count, value).ljust(size, b"\0")
-        following = struct.calcsize(self._order + self._offset)
-        directory = self._data[start:at] + entry + self._data[at : end + following]
-        struct.pack_into(self._order + self._count, directory, 0, (len(directory) - head - following) // size)
+        following = self._data[end : end + self._inline].ljust(self._inline, b"\0")
+        directory = self._data[start:at] + self._short(tag, value) + self._data[at:end] + following
+        struct.pack_into(self._order + self._count, directory, 0, (len(directory) - head - len(following)) // size)
         struct.pack_into(self._order + self._offset, self._data, self._root, self._append(bytes(directory)))
+
+    def _short(self, tag: int, value: int) -> bytes:
+        """An entry."""
+        count = 1
+        entry = struct.pack(f"{self._order}HH{self._offset}H", tag, _SHORT, count, value)
+        return entry.ljust(self._entry_bytes, b"\0")
 
     def _append(self, data: bytes) -> int:
         """Returns where it stands: at an even offset, as TIFF has it."""

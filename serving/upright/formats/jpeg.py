@@ -3,36 +3,37 @@
 Formats: ITU-T T.81, annex B; Exif 2.32, section 4.7; XMP, part 3.
 """
 
-import re
 import struct
+from collections.abc import Sequence
+from itertools import takewhile
 
+from models.cut_off import picture_end
+from serving.upright.formats import mpf
+from serving.upright.formats.changes import Change, applied, moved
 from serving.upright.formats.edit import Edit
-from serving.upright.formats.exif import NEW
+from serving.upright.formats.exif import PREFIX, Exif
 from serving.upright.formats.segments import SOI, Segment, header
 
-_EOI = 0xD9
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
-_EXIF, _XMP, _ADOBE, _SEVERAL = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Adobe", b"MPF\0"
+_EXIF, _XMP, _ADOBE = PREFIX, b"http://ns.adobe.com/xap/1.0/\0", b"Adobe"
 _LONGEST = 0xFFFF - 2
-_IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes and restarts belong to the scan
 
 
 def with_orientation(data: bytes, edit: Edit) -> bytes:
-    """Edits the metadata; every other byte of the file stays.
+    """Edits the metadata; every other byte of the file stays, and the index of further pictures tells where they are.
 
     Raises:
         ValueError, struct.error: the metadata is broken, or has no room.
     """
-    if not any(map(_is_exif, header(data))):
-        data = _with_empty_exif(data)
     segments = list(header(data))
-    exif = next(filter(_is_exif, segments))
-    parts, position = list[bytes](), 0
-    for one in segments:
-        if one is exif or _is_xmp(one):
-            parts += [data[position : one.start], _segment(one.marker, _edited(one.payload, edit))]
-            position = one.end
-    return b"".join([*parts, data[position:]])
+    changes = [_edited(one, edit) for one in segments if _is_exif(one) or _is_xmp(one)]
+    if not any(map(_is_exif, segments)):
+        at = _jfif_end(segments)
+        changes.insert(0, Change(at, at, _segment(_APP1, _EXIF + edit.exif(None))))
+    file = bytearray(applied(data, changes))
+    if pictures := mpf.index(data):
+        mpf.with_places(file, pictures, lambda place: moved(place, changes))
+    return bytes(file)
 
 
 def with_pixels(data: bytes, coded: bytes, edit: Edit, *, recoded: bool) -> bytes:
@@ -48,35 +49,40 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit, *, recoded: bool) -> byte
     source = b"".join([SOI, *(data[one.start : one.end] for one in others)])
     picture = [one for one in header(coded) if not _is_metadata(one) or (recoded and _is_adobe(one))]
     tables = b"".join(coded[one.start : one.end] for one in picture)
-    rest = coded[picture[-1].end : _picture_end(coded)]
-    return with_orientation(source + tables + rest, edit) + data[_picture_end(data) :]
+    rest = coded[picture[-1].end : picture_end(coded)[0]]
+    return with_orientation(source + tables + rest, edit) + data[picture_end(data)[0] :]
+
+
+def heeds_tag(data: bytes) -> bool:
+    """Whether browsers heed the orientation as it is told."""
+    exif = next(filter(_is_exif, header(data)), None)
+    return exif is not None and Exif.of_block(exif.payload).is_plain
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether its end is marked, so that what is missing or follows is known."""
+    return picture_end(data)[1]
 
 
 def holds_several(data: bytes) -> bool:
     """Whether it says that further pictures follow the first: stereo pairs, gain maps, large previews."""
-    return any(one.marker == _APP2 and one.payload.startswith(_SEVERAL) for one in header(data))
+    return any(one.marker == _APP2 and one.payload.startswith(mpf.PREFIX) for one in header(data))
 
 
-def _picture_end(data: bytes) -> int:
-    """Where what follows the picture begins, such as the film of a motion photo."""
-    position = [one.end for one in header(data)][-1]
-    while found := _IN_SCAN.search(data, position):
-        if found[1][0] == _EOI:
-            return found.end()
-        position = found.end() + struct.unpack_from(">H", data, found.end())[0]
-    return len(data)
+def _edited(one: Segment, edit: Edit) -> Change:
+    if _is_xmp(one):
+        payload = _XMP + edit.xmp(one.payload.removeprefix(_XMP))
+    else:
+        payload = _EXIF + edit.exif(one.payload.removeprefix(_EXIF))
+    return Change(one.start, one.end, _segment(one.marker, payload))
 
 
-def _edited(payload: bytes, edit: Edit) -> bytes:
-    if payload.startswith(_XMP):
-        return _XMP + edit.xmp(payload.removeprefix(_XMP))
-    return _EXIF + edit.exif(payload.removeprefix(_EXIF))
-
-
-def _with_empty_exif(data: bytes) -> bytes:
-    """Before all segments but JFIF's, which has to be the first."""
-    at = next(one.start for one in header(data) if one.marker != _APP0)
-    return data[:at] + _segment(_APP1, _EXIF + NEW) + data[at:]
+def _jfif_end(segments: Sequence[Segment]) -> int:
+    """Where EXIF belongs: before all segments but JFIF's, which has to be the first."""
+    end = len(SOI)
+    for one in takewhile(lambda one: one.marker == _APP0, segments):
+        end = one.end
+    return end
 
 
 def _segment(marker: int, payload: bytes) -> bytes:

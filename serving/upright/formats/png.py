@@ -3,18 +3,19 @@
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from typing import NamedTuple
 
-from models.errors import ImageTooLargeError
-from models.inflation import SwollenError, inflate
+from serving.upright.formats import png_text
 from serving.upright.formats.edit import Edit
+from serving.upright.formats.exif import Exif
+from serving.upright.formats.orientation import swaps_sides
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _OF_SAMPLES = {b"bKGD", b"sBIT", b"hIST"}  # they count in the samples' depth and palette
-_XMP = b"XML:com.adobe.xmp\0"
+_EXIF = b"eXIf"
 _DEEP, _GREY = 16, 0
-_LONGEST_XMP = 8 * 1024 * 1024
 
 
 class Chunk(NamedTuple):
@@ -28,16 +29,28 @@ class Chunk(NamedTuple):
 def with_orientation(data: bytes, edit: Edit) -> bytes:
     """Edits the metadata; every other chunk stays as it is.
 
+    EXIF comes to stand before the pixels, as browsers overlook it behind them. Where there is none but in text, as old
+    programs wrote it, that is kept up to date and copied.
+
     Raises:
         ValueError, struct.error, zlib.error: the metadata is broken.
         ImageTooLargeError: it unpacks to more than is allowed.
     """
-    chunks = list(_chunks(data))
-    if not any(one.kind == b"eXIf" for one in chunks):
-        at = next(index for index, one in enumerate(chunks) if one.kind == b"IDAT")
-        chunks.insert(at, _chunk(b"eXIf", edit.exif(None)))
-        return _file((one if one.kind == b"eXIf" else _edited(one, edit) for one in chunks), data)
-    return _file((_edited(one, edit) for one in chunks), data)
+    source = list(_chunks(data))
+    chunks = [_chunk(one.kind, edit.exif(one.data)) if one.kind == _EXIF else _edited(one, edit) for one in source]
+    first = next(index for index, one in enumerate(chunks) if one.kind == b"IDAT")
+    before, behind = chunks[:first], chunks[first:]
+    if not any(one.kind == _EXIF for one in before):
+        late = next((one for one in behind if one.kind == _EXIF), None)
+        before.append(late or _chunk(_EXIF, edit.exif(_told_in_text(source))))
+    return _file([*before, *(one for one in behind if one.kind != _EXIF)], data)
+
+
+def heeds_tag(data: bytes) -> bool:
+    """Whether browsers heed the orientation as it is told: in a chunk before the pixels."""
+    before = takewhile(lambda one: one.kind != b"IDAT", _chunks(data))
+    block = next((one.data for one in before if one.kind == _EXIF), None)
+    return block is not None and Exif.of_block(block).is_plain
 
 
 def with_pixels(data: bytes, coded: bytes, edit: Edit) -> bytes:
@@ -48,6 +61,8 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit) -> bytes:
     palette = [one for one in picture if one.kind in (b"PLTE", b"tRNS")]
     before = [one for one in kept if one.kind in (b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"sBIT")]
     after = [one for one in kept if one not in before]
+    if edit.pixels is not None and swaps_sides(edit.pixels):
+        after = [_with_sides_swapped(one) for one in after]
     pixels = [one for one in picture if one.kind == b"IDAT"]
     return with_orientation(_file([picture[0], *before, *palette, *after, *pixels, picture[-1]], data), edit)
 
@@ -72,29 +87,21 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def _edited(one: Chunk, edit: Edit) -> Chunk:
-    if one.kind == b"eXIf":
-        return _chunk(one.kind, edit.exif(one.data))
-    if one.kind == b"iTXt" and one.data.startswith(_XMP):
-        return _chunk(one.kind, _edited_xmp(one.data, edit))
-    return one
+    told = png_text.edited(one.kind, one.data, edit)
+    return one if told == one.data else _chunk(one.kind, told)
 
 
-def _edited_xmp(data: bytes, edit: Edit) -> bytes:
-    """The packet stands behind two empty strings, a language and a translated keyword, and may be compressed."""
-    compressed = data[len(_XMP)]
-    start = data.index(b"\0", data.index(b"\0", len(_XMP) + 2) + 1) + 1
-    packet = _inflated(data[start:]) if compressed else data[start:]
-    edited = edit.xmp(packet)
-    if edited == packet:
-        return data
-    return data[:start] + (zlib.compress(edited) if compressed else edited)
+def _told_in_text(chunks: Iterable[Chunk]) -> bytes | None:
+    blocks = (png_text.profile(one.kind, one.data) for one in chunks)
+    return next((block for block in blocks if block is not None), None)
 
 
-def _inflated(packet: bytes) -> bytes:
-    try:
-        return inflate(packet, _LONGEST_XMP)
-    except SwollenError:
-        raise ImageTooLargeError(f"the image's XMP unpacks to more than the {_LONGEST_XMP} bytes allowed") from None
+def _with_sides_swapped(one: Chunk) -> Chunk:
+    """Pixels that are no squares lie across then."""
+    if one.kind != b"pHYs":
+        return one
+    across, down, unit = struct.unpack(">IIB", one.data)
+    return _chunk(one.kind, struct.pack(">IIB", down, across, unit))
 
 
 def _chunk(kind: bytes, data: bytes) -> Chunk:

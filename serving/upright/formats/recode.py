@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 
-from models.images import UPRIGHT
+from models.images import UPRIGHT, open_header
 from serving.upright.formats.orientation import UPRIGHT as UPRIGHT_TAG
 from serving.upright.formats.orientation import swaps_sides, turned
 
@@ -50,7 +50,7 @@ def recode_png(data: bytes, orientation: int) -> bytes:
 
 def recode_webp(data: bytes, orientation: int, *, lossless: bool) -> bytes:
     """Of the pixels alone."""
-    image = Image.open(BytesIO(data), formats=["WEBP"])
+    image = open_header(data)  # which reads on where a file tells more bytes than it has
     quality = 100 if lossless else WEBP_QUALITY
     return _save(_turned(image, orientation), "WEBP", lossless=lossless, quality=quality, exact=lossless)
 

@@ -1,11 +1,14 @@
 """The segments of a JPEG file, up to its first scan. Format: ITU-T T.81, annex B."""
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
 SOI = b"\xff\xd8"
 _SOS = 0xDA
+# Decoders skip what lies before a marker: 0xff to fill up, markers without a length, and bytes that are none at all.
+_MARKER = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd8])", re.DOTALL)
 
 
 class Segment(NamedTuple):
@@ -18,19 +21,17 @@ class Segment(NamedTuple):
 
 
 def header(data: bytes) -> Iterator[Segment]:
-    """Yields the segments up to and with the first scan's header.
+    """Yields the segments up to and with the first scan's header; what lies between them is passed over.
 
     Raises:
         ValueError, struct.error: one is broken.
     """
     position = len(SOI)
     while True:
-        start = position
-        while data[position : position + 1] == b"\xff":  # one, and any number to fill
-            position += 1
-        if position == start:
+        found = _MARKER.search(data, position)
+        if found is None:
             raise ValueError("a marker is missing")
-        marker = data[position]
+        start, position, marker = found.start(), found.end() - 1, found[1][0]
         (size,) = struct.unpack_from(">H", data, position + 1)
         end = position + 1 + size
         if size < 2 or end > len(data):

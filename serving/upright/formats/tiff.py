@@ -4,6 +4,7 @@ import struct
 
 from serving.upright.formats.directories import DIRECTORIES, Reader, Tag
 from serving.upright.formats.edit import Edit
+from serving.upright.formats.exif import Exif
 from serving.upright.formats.orientation import swaps_sides
 
 _RESOLUTIONS = {282: 283, 283: 282}
@@ -33,7 +34,21 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit) -> bytes:
         carried = [tag._replace(number=_RESOLUTIONS.get(tag.number, tag.number)) for tag in carried]
     entries = _own_entries(coded) | {tag.number: _entry(file, source, tag) for tag in carried}
     struct.pack_into("<I", file, 4, _write(file, entries))
-    return edit.exif(bytes(file))
+    return edit.tags(Exif(bytes(file)))
+
+
+def with_orientation(data: bytes, edit: Edit) -> bytes:
+    """Edits the tags; every other byte of the file stays.
+
+    Raises:
+        ValueError, struct.error: the tags are broken.
+    """
+    return edit.tags(Exif(data))
+
+
+def heeds_tag(data: bytes) -> bool:
+    """Whether programs heed the orientation as it is told."""
+    return Exif(data).is_plain
 
 
 def _own_entries(coded: bytes) -> dict[int, bytes]:

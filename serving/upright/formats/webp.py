@@ -49,6 +49,11 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit) -> bytes:
     return with_orientation(_file([extended, *profile, *pixels, *others], b""), edit)
 
 
+def heeds_tag(_data: bytes) -> bool:
+    """Neither browsers nor ImageMagick heed the orientation, wherever it is told."""
+    return False
+
+
 def is_lossless(data: bytes) -> bool:
     """Whether its pixels are coded without loss."""
     return any(one.kind == b"VP8L" for one in _chunks(data))

@@ -183,10 +183,19 @@ def test_xmp_in_a_png_that_unpacks_to_a_gigabyte_is_refused_before_it_does(files
         tracemalloc.stop()
 
 
-def test_an_orientation_that_xmp_alone_tells_counts(files, picture):
-    photo = PhotoFile.open(files.encode(picture, "JPEG", xmp=files.xmp_packet % 6))
-    assert photo.orientation == 6
-    assert PhotoFile.open(photo.retagged(90)).orientation == 3
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_an_orientation_that_xmp_alone_tells_does_not_count(files, picture, kind):
+    """As in browsers; and what it tells is then set right."""
+    packet = files.xmp_packet % 8
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet.decode())
+    options = {"PNG": {"pnginfo": info}, "TIFF": {"tiffinfo": {700: packet}}}.get(kind, {"xmp": packet})
+    data = files.encode(picture, kind, **options)
+    photo = PhotoFile.open(data)
+    assert photo.orientation == 1
+    assert np.array_equal(files.shown(data), files.stored(data))
+    assert files.xmp_packet % 6 in photo.retagged(90)
+    assert files.xmp_packet % 1 in photo.with_pixels(90).data
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF"])
