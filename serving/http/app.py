@@ -11,11 +11,13 @@ from fastapi_offline import FastAPIOffline
 from models.errors import SettingsError
 from models.extras import how_to_install
 from serving.access.keys import ApiKeys
+from serving.http.addresses import Call
 from serving.http.errors import add_error_handlers
 from serving.http.middleware import add_middleware
 from serving.http.openapi import describe
 from serving.http.routes import (
     health,
+    hints,
     labels,
     metrics,
     open_inference,
@@ -61,16 +63,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         description="Image classifiers over HTTP.",
         version=service_version(),
         redoc_url=None,
+        redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
         lifespan=_lifespan,
         responses={400: {"model": ErrorBody, "description": "A parameter is not allowed."}},
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     app.state.straightener = Straightener(service)
-    for routes in (predict, upright, labels, tensorflow_serving, open_inference, repository, health, metrics):
+    modules = (predict, upright, labels, hints, tensorflow_serving, open_inference, repository, health, metrics)
+    app.state.calls = Call.all_of(routes.router for routes in modules)
+    for routes in modules:
         app.include_router(routes.router)
     if settings.web:
         app.include_router(web.web_router())
+    else:
+        app.include_router(health.root_router)
     describe(app)
     add_error_handlers(app)
     add_middleware(app, service, counted.recorder, keys)

@@ -1,10 +1,13 @@
 """Error class → HTTP status, and the one body that every error has."""
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import (
     DeadlineExceededError,
@@ -24,9 +27,12 @@ from models.errors import (
     UnsupportedImageError,
 )
 from models.wrong_value import explain
+from serving.http.addresses import nearest_call
 from serving.http.schemas import ErrorBody
 from serving.observability.logging import REQUEST_ID_HEADER, request_id
 from serving.observability.recorder import current_record
+
+_log = logging.getLogger("loupe.http")
 
 STATUSES: dict[type[LoupeError], int] = {
     RequestError: 400,
@@ -56,6 +62,7 @@ _HEADERS: dict[type[LoupeError], dict[str, str]] = {
     RequestTooLargeError: {"Connection": "close"},
     UnauthorizedError: {"WWW-Authenticate": "Bearer"},
 }
+_NOT_FOUND = 404
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is left to read it, but the log is
 
 
@@ -110,9 +117,13 @@ async def _loupe_error(_: Request, error: Exception) -> Response:
 async def _framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
     headers = dict(error.headers or {})
-    sentence = f"{request.method} {request.url.path}: {error.detail}"
+    path = request.url.path
+    sentence = f"{request.method} {path[:200]}: {error.detail}"
     if "Allow" in headers:
         sentence += f"; allowed: {headers['Allow']}"
+    elif error.status_code == _NOT_FOUND:
+        state = request.app.state
+        sentence += f"; {nearest_call(state.calls, list(state.service.models), request.method, path)}"
     return _response(error.status_code, sentence, type(error).__name__, headers)
 
 
@@ -125,6 +136,34 @@ async def _invalid_parameter(_: Request, error: Exception) -> Response:
 
 async def _client_gone(_: Request, __: Exception) -> Response:
     return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
+class CatchFaults:
+    """ASGI middleware: what nobody expected becomes a 500 within all that wraps answers, CORS above all.
+
+    Starlette's own stands outside of them, so that a page of another origin could not read its answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; if it has begun to, the connection is cut."""
+        begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        except Exception as error:
+            if begun or scope["type"] != "http":
+                raise
+            _log.exception("a request failed")
+            response = await _internal_error(Request(scope), error)
+            await response(scope, receive, send)
 
 
 async def _internal_error(_: Request, error: Exception) -> Response:

@@ -6,7 +6,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from serving.access.keys import ApiKeys
+from serving.http.addresses import AnswerHead, TidyPath
 from serving.http.admission import RefuseWhenFull
+from serving.http.errors import CatchFaults
 from serving.http.keys import RequireKey
 from serving.observability.logging import REQUEST_ID_HEADER, RequestLog
 from serving.observability.recorder import Recorder, RecordRequests
@@ -21,14 +23,18 @@ _TO_PAGES += ["Loupe-Rotated-Clockwise", "Loupe-Probability", "Loupe-Certain", "
 def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder, keys: ApiKeys | None) -> None:
     """Wraps the application, from the inside out: a refusal for want of a key is still counted and logged."""
     settings = service.settings
+    app.add_middleware(CatchFaults)
+    app.add_middleware(AnswerHead)
     app.add_middleware(RefuseWhenFull, service=service)
     if keys is not None:
-        app.add_middleware(RequireKey, keys=keys, guard_metrics=settings.metrics_need_key)
+        app.add_middleware(
+            RequireKey, keys=keys, guard_metrics=settings.metrics_need_key, guard_docs=settings.docs_need_key
+        )
     if settings.cors_origins is not None:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=_listed(settings.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "PUT"],
             allow_headers=_FROM_PAGES,
             expose_headers=_TO_PAGES,
         )
@@ -36,6 +42,7 @@ def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder,
     app.add_middleware(RequestLog)
     if settings.trusted_proxies is not None:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=_listed(settings.trusted_proxies))
+    app.add_middleware(TidyPath)
     if settings.root_path is not None:
         app.add_middleware(_UnderRoot, root_path=settings.root_path)
 

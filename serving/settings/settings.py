@@ -98,6 +98,9 @@ class Settings(BaseSettings):
         description="File of API keys, one a line, # before a comment; reread on SIGHUP; unset: no key is asked for.",
     )
     metrics_need_key: bool = Field(True, description="Whether `/metrics` needs an API key where other calls do.")
+    docs_need_key: bool = Field(
+        False, description="Whether `/docs` and `/openapi.json` need an API key where other calls do."
+    )
     web: bool = Field(True, description="Whether there is a page for people at `/`.")
     cors_origins: str | None = Field(
         None, description="Origins whose pages may call, separated by commas; * for every one; unset: none."

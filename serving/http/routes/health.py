@@ -11,6 +11,14 @@ from serving.service import PredictionService
 from serving.settings.version import git_revision, service_version
 
 router = APIRouter(tags=["health"])
+root_router = APIRouter(include_in_schema=False)
+"""For servers without a page; KServe's probes and many a load balancer ask there."""
+
+
+@root_router.get("/")
+async def alive() -> dict[str, str]:
+    """As KServe's servers say it."""
+    return {"status": "alive"}
 
 
 @router.get("/health/live")

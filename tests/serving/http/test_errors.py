@@ -61,9 +61,13 @@ def test_a_full_house_says_when_to_come_again():
 
 def test_the_frameworks_errors_have_the_same_body(client):
     for response, status, sentence in (
-        (client.get("/nope"), 404, "GET /nope: Not Found"),
+        (client.get("/nope"), 404, "GET /nope: Not Found; all calls are at /docs"),
         (client.get("/v1/predict"), 405, "GET /v1/predict: Method Not Allowed; allowed: POST"),
-        (client.get("/static-offline-docs/nope"), 404, "GET /static-offline-docs/nope: Not Found"),
+        (
+            client.get("/static-offline-docs/nope"),
+            404,
+            "GET /static-offline-docs/nope: Not Found; all calls are at /docs",
+        ),
     ):
         assert response.status_code == status
         assert response.json() == {"error": sentence, "error_type": "HTTPException"}

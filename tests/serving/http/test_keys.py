@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from models.errors import SettingsError, UnauthorizedError
@@ -60,12 +62,19 @@ def test_anything_else_does_not(guarded, headers):
 
 def test_every_route_but_health_needs_one(guarded):
     paths = guarded.get("/openapi.json", headers={"X-API-Key": "first-key"}).json()["paths"]
-    open_ = {path for path in [*paths, "/docs", "/openapi.json"] if guarded.get(path).status_code != 401}
+    open_ = {path for path in paths if guarded.get(path).status_code != 401}
     assert open_ == {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
     assert guarded.post("/health/live/../../v1/predict").status_code == 401
-    assert guarded.get(f"{str(guarded.base_url).rstrip('/')}//health").status_code == 401, (
-        "the path //health is another one"
-    )
+    for path in ("//v1/predict", "/v1/predict/", "/health//../v1/predict", "/docsx", "/static-offline-docs"):
+        assert guarded.post(str(guarded.base_url).rstrip("/") + path).status_code == 401
+
+
+def test_documentation_is_open_unless_it_is_closed(serve_with, file):
+    open_, closed = serve_with(api_keys_file=file), serve_with(api_keys_file=file, docs_need_key=True)
+    page = open_.get("/docs").text
+    for path in ("/docs", "/openapi.json", *re.findall(r'(?:src|href)="(/[^"]+)"', page)):
+        assert (open_.get(path).status_code, closed.get(path).status_code) == (200, 401)
+    assert closed.get("/docs", headers={"X-API-Key": "first-key"}).status_code == 200
 
 
 def test_metrics_may_be_open(serve_with, file):

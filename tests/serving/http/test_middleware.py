@@ -1,6 +1,14 @@
 """Life behind a proxy and in other people's pages."""
 
+import asyncio
+
+import httpx
 import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from serving.http.app import create_app
+from serving.settings import Settings
 
 ORIGIN = "https://photos.example.org"
 
@@ -47,8 +55,46 @@ def test_a_proxy_may_strip_its_path_or_leave_it(serve_with, zoo, prefix, tmp_pat
     ("trusted", "scheme"),
     [(None, "http"), ("192.0.2.1", "http"), ("127.0.0.1", "https"), ("127.0.0.0/8, ::1", "https")],
 )
-def test_forwarded_headers_count_from_trusted_proxies_only(serve_with, trusted, scheme):
-    client = serve_with(trusted_proxies=trusted)
-    answer = client.get("/v1/models/", headers={"X-Forwarded-Proto": "https"})
-    assert answer.status_code == 307
-    assert answer.headers["location"].startswith(f"{scheme}://")
+def test_forwarded_headers_count_from_trusted_proxies_only(models, trusted, scheme):
+    app = create_app(Settings(models=models, trusted_proxies=trusted))
+    app.add_route("/scheme", tell_scheme)
+    assert ask(app, "GET", "/scheme", {"X-Forwarded-Proto": "https"}).text == scheme
+
+
+async def tell_scheme(request: Request) -> Response:
+    return PlainTextResponse(request.url.scheme)
+
+
+async def fail(_: Request) -> Response:
+    raise ZeroDivisionError("secret")
+
+
+def ask(app: FastAPI, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    async def call() -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=("127.0.0.1", 5000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, headers=headers)
+
+    return asyncio.run(call())
+
+
+def test_a_page_of_another_origin_can_read_every_error(models):
+    app = create_app(Settings(models=models, cors_origins=ORIGIN))
+    app.add_route("/fail", fail)
+    for method, path, status in (("GET", "/fail", 500), ("GET", "/nope", 404), ("POST", "/version", 405)):
+        answer = ask(app, method, path, {"Origin": ORIGIN})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, ORIGIN)
+        assert answer.headers["X-Request-ID"]
+        assert "secret" not in answer.text
+    app.state.service.close()
+
+
+def test_a_page_may_set_labels_where_a_token_allows_it(serve_with, zoo, tmp_path):
+    client = serve_with(models=zoo.publish(tmp_path, zoo.orientation()), cors_origins=ORIGIN, admin_token="token")
+    path, headers = "/v1/models/orientation/labels", {"Origin": ORIGIN, "Authorization": "Bearer token"}
+    asked = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization, content-type"}
+    preflight = client.options(path, headers={"Origin": ORIGIN, **asked})
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, ORIGIN)
+    assert "PUT" in preflight.headers["access-control-allow-methods"]
+    assert client.put(path, json={"stable": 1}, headers=headers).json() == {"stable": {"version": 1}}
+    assert client.put(path, json={"stable": 1}, headers={"Origin": ORIGIN}).status_code == 401

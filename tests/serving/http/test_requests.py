@@ -281,6 +281,58 @@ def test_csv_is_not_offered(client, photo, answer):
     assert client.post(ORIENTATION, content=photo, headers={"Accept": "text/csv"}).json() == answer
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/health/ready", "/", "/docs", "/metrics", "/v1/models"])
+def test_head_gets_what_get_gets_without_a_body(client, path):
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    if path != "/metrics":  # which grows
+        assert head.headers["content-length"] == str(len(get.content))
+    assert client.head("/nope").status_code == 404
+    assert client.head(ORIENTATION).status_code == 405
+
+
+@pytest.mark.parametrize("path", [f"{ORIENTATION}/", f"//v1{ORIENTATION[3:]}", "/v1//models/orientation:predict//"])
+def test_a_slash_too_many_is_passed_over(client, photo, answer, path):
+    assert client.post(str(client.base_url).rstrip("/") + path, content=photo).json() == answer
+
+
+@pytest.mark.parametrize("of", ["", "/versions/1", "/labels/stable"])
+def test_predictions_are_posted(client, of):
+    path = f"/v1/models/orientation{of}:predict"
+    response = client.get(path)
+    assert refusal(response, 405) == f"GET {path}: Method Not Allowed; allowed: POST"
+    assert response.headers["Allow"] == "POST"
+
+
+def test_calls_of_tensorflow_serving_that_take_features_are_told(client):
+    for verb in ("classify", "regress"):
+        sentence = refusal(client.post(f"/v1/models/orientation:{verb}", json={"examples": [{"x": 1}]}), 400)
+        assert sentence.endswith("send photos to POST /v1/models/orientation:predict")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "call"),
+    [
+        ("POST", "/predict", "POST /v1/predict"),
+        ("POST", "/v1/predictions", "POST /v1/predict"),
+        ("POST", "/v1/models/orientation/predict", "POST /v1/models/orientation:predict"),
+        ("POST", "/v1/models/orientation:predcit", "POST /v1/models/orientation:predict"),
+        ("POST", "/v1/models/selfie/infer", "POST /v2/models/selfie/infer"),
+        ("GET", "/healthz", "GET /health"),
+        ("GET", "/v1/model/selfie", "GET /v1/models/selfie"),
+        ("GET", "/v1/model", "GET /v1/models"),
+    ],
+)
+def test_a_wrong_address_names_the_nearest_call(client, method, path, call):
+    sentence = refusal(client.request(method, path), 404)
+    assert sentence == f"{method} {path}: Not Found; did you mean {call}? All calls are at /docs"
+
+
+def test_a_server_without_a_page_is_alive_all_the_same(serve_with):
+    assert serve_with(web=False).get("/").json() == {"status": "alive"}
+
+
 def _infer(datatype: str, element: bytes, count: int) -> bytes:
     head = f'{{"inputs":[{{"name":"image","datatype":"{datatype}","shape":[1],"data":['
     return head.encode() + b",".join([element] * count) + b"]}]}"
