@@ -4,7 +4,7 @@
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fix train loadtest bench examples image lock proto
+.PHONY: help setup serve test check fix train loadtest bench examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -70,6 +70,12 @@ image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BAS
 	revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown); \
 	BUILDAH_FORMAT=docker $$tool build --target $(TARGET) --tag loupe:$(TARGET) --build-arg REVISION=$$revision \
 		$(if $(BASE),--build-arg BASE=$(BASE)) $(FLAGS) .
+
+release: .venv/synced-serving .venv-dev/synced-dev  ## builds both wheels and the server's bill of materials (CycloneDX) into dist/
+	rm -rf dist
+	for project in . loupe; do $(uv) build --quiet --wheel --build-constraints requirements/build.txt --require-hashes \
+		--out-dir dist $$project || exit; done
+	$(dev)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/loupe-serving.cdx.json .venv
 
 lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that still fit: UPGRADE=--upgrade
 	$(compile) pyproject.toml --extra serving --extra grpc --output-file requirements/serving.txt
