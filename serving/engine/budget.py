@@ -1,39 +1,96 @@
 """Budget: a bounded amount of something that all requests share, such as bytes held or images in the house."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 from models.errors import QueueFullError, RequestTooLargeError
 
 
-class Budget:
-    """Counts what is taken; for one thread, the event loop's."""
+@dataclass
+class Caller:
+    """Whose request is being answered.
 
-    def __init__(self, limit: int, unit: str) -> None:
+    Attributes:
+        name: a key or an address.
+        held: what this one request holds, by unit.
+    """
+
+    name: str
+    held: Counter[str] = field(default_factory=Counter)
+
+
+caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+"""None for the command line, which is bounded by the whole alone."""
+
+
+class Budget:
+    """Counts what is taken; for one thread, the event loop's.
+
+    Attributes:
+        limit: how much there is.
+        taken: how much of it is held now.
+    """
+
+    def __init__(self, limit: int, unit: str, caller_percent: float = 100) -> None:
+        """Begins with nothing taken.
+
+        Args:
+            limit: how much there is.
+            unit: of what; for the errors' sentences.
+            caller_percent: how much of it one caller may hold with all his requests; one alone may take all.
+        """
         self.limit = limit
         self.unit = unit
         self.taken = 0
+        self._part = limit * caller_percent / 100
+        self._callers: Counter[str] = Counter()
 
     @contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
-        """Yields ``take(amount)``; gives all that it took back at the end.
+        """Yields ``take(amount)``; gives all that it took back at the end. What is below nought is given back at once.
 
-        ``take`` raises QueueFullError beyond the limit, and RequestTooLargeError where no wait would ever help.
+        ``take`` raises QueueFullError beyond the limit or the caller's part, and RequestTooLargeError where no wait
+        would ever help.
         """
-        leased = 0
+        leased, whose = 0, caller.get() or Caller("")
 
         def take(amount: int) -> None:
             nonlocal leased
             if leased + amount > self.limit:
                 raise RequestTooLargeError(f"the request needs more than the {self.limit} {self.unit} that there are")
-            if self.taken + amount > self.limit:
-                raise QueueFullError(
-                    f"the service is full: it holds {self.taken} of {self.limit} {self.unit}; try again"
-                )
-            self.taken += amount
+            if amount > 0:
+                self.refuse_if_full(amount)
+            self._note(whose, amount)
             leased += amount
 
         try:
             yield take
         finally:
-            self.taken -= leased
+            self._note(whose, -leased)
+
+    def refuse_if_full(self, amount: int = 1) -> None:
+        """Tells before anything is taken that there would be no room.
+
+        Raises:
+            QueueFullError: not now.
+        """
+        if self.taken + amount > self.limit:
+            raise QueueFullError(f"the service is full: it holds {self.taken} of {self.limit} {self.unit}; try again")
+        if (whose := caller.get()) is None:
+            return
+        others = self._callers[whose.name] - whose.held[self.unit]
+        if others and self._callers[whose.name] + amount > self._part:
+            raise QueueFullError(
+                f"other requests of this caller hold {others} {self.unit} already, "
+                f"and one caller may hold {self._part:.0f}; try again"
+            )
+
+    def _note(self, whose: Caller, amount: int) -> None:
+        self.taken += amount
+        whose.held[self.unit] += amount
+        self._callers[whose.name] += amount
+        if not self._callers[whose.name]:
+            del self._callers[whose.name]

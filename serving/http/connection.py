@@ -1,26 +1,29 @@
 """Connection: uvicorn's, with bounds on a request's headers, and with an end that refused clients live to read."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
 from serving.http.errors import STATUSES, error_body
 from serving.http.framing import Requests, refuse_tricks
+from serving.http.paced import Paced
 
 _MIB = 1024 * 1024
 _LINGER_S = 2  # at least; a body may take longer, see `_linger`
-_LINGER_BYTES = 256 * _MIB  # four of the largest requests that are taken by default
+# What is read of a body that was refused: the largest that is taken by default, if it says that it is no larger; of one
+# that is, nothing, as its sender would not get to the answer anyway; of one that does not say, as much as an image.
+_LINGER_BYTES = 64 * _MIB
+_LINGER_CHUNKED_BYTES = 32 * _MIB
 # A chunk of one byte has five around it: `1 CRLF a CRLF`. Extensions and trailers have no end by themselves; see
 # CVE-2024-22019.
 _BYTES_AROUND = 16
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Paced):
     """uvicorn ends a connection that is idle after an answer; this one also ends those that never ask whole.
 
     Whoever is refused early may still be sending. Closing then would reset the connection, and a client that reads only
@@ -40,8 +43,12 @@ class Connection(HttpToolsProtocol):
         header_timeout_s: float,
         idle_timeout_s: float,
         body_timeout_s: float,
+        read_timeout_s: float,
+        write_timeout_s: float,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(
+            config, server_state, app_state, _loop, read_timeout_s=read_timeout_s, write_timeout_s=write_timeout_s
+        )
         self.parser = Requests(self)
         self._max_header_bytes = max_header_bytes
         self._header_timeout_s = header_timeout_s
@@ -54,6 +61,7 @@ class Connection(HttpToolsProtocol):
         self._framing_bytes = 0  # of a body that has not all come: chunks' sizes and extensions, trailers
         self._discarded_bytes = 0
         self._refusal: LoupeError | None = None
+        self._declared_bytes: int | None = None
         self._body_until = 0.0
         self._waiting: asyncio.TimerHandle | None = None
 
@@ -66,14 +74,12 @@ class Connection(HttpToolsProtocol):
         """Waits no more."""
         super().connection_lost(exc)
         self._stop_waiting()
-        if self.cycle is not None:
-            self.cycle.transport = self.transport  # else they would hold each other until garbage is collected
 
     def data_received(self, data: bytes) -> None:
         """Refuses headers as soon as there are too many bytes of them, whole or not."""
         if self._lingering or self._answered_early():
             self._discarded_bytes += len(data)
-            if self._discarded_bytes > _LINGER_BYTES:
+            if self._discarded_bytes > (_LINGER_CHUNKED_BYTES if self._declared_bytes is None else _LINGER_BYTES):
                 self.transport.close()
         if self._lingering or self.transport.is_closing():
             return
@@ -82,12 +88,13 @@ class Connection(HttpToolsProtocol):
         elif self._arriving:
             self._framing_bytes += len(data)
         super().data_received(data)
+        if self._arriving and not self._answered_early():
+            self._read_on()
         if self._framing_bytes > self._max_header_bytes:
             self._refuse(RequestError("the body's chunks have more around them than in them"))
         elif self._begun and not self._lingering:
-            self._header_bytes = max(
-                self._header_bytes, self._parsed_bytes()
-            )  # some came with an earlier request's end
+            # Some came with an earlier request's end.
+            self._header_bytes = max(self._header_bytes, self._parsed_bytes())
             if self._header_bytes > self._max_header_bytes:
                 self._refuse(self._too_large())
 
@@ -113,8 +120,8 @@ class Connection(HttpToolsProtocol):
             raise
         super().on_headers_complete()
         self._arriving, self._framing_bytes, self._discarded_bytes = True, 0, 0
+        self._declared_bytes = next((int(value) for name, value in self.headers if name == b"content-length"), None)
         self._body_until = self.loop.time() + self._body_timeout_s
-        self.cycle.transport = _CycleTransport(self.transport, self._close)
 
     def on_body(self, body: bytes) -> None:
         """Counts what is no framing; a chunk of a few bytes has as many around it."""
@@ -137,8 +144,13 @@ class Connection(HttpToolsProtocol):
         """
         super().on_response_complete()
         self._unset_keepalive_if_required()
+        if self._lingering:
+            self._read_rest()
         if self._answered_early():
+            self._reading.stop()
             self.cycle.body.clear()
+            if (self._declared_bytes or 0) > _LINGER_BYTES:
+                self._linger()
         if not (self._lingering or self._begun or self.transport.is_closing()) and self.cycle.response_complete:
             self._wait(self._idle_timeout_s)
 
@@ -213,10 +225,8 @@ class Connection(HttpToolsProtocol):
         self.cycle.message_event.set()
 
     def _close(self) -> None:
-        if self._arriving and not self.transport.is_closing():
-            self._linger()
-        else:
-            self.transport.close()
+        lingers = self._arriving and not self.transport.is_closing()
+        self._linger() if lingers else self.transport.close()
 
     def _linger(self) -> None:
         """Says that nothing more will come, and reads on for as long as a body that is not refused might arrive."""
@@ -224,24 +234,14 @@ class Connection(HttpToolsProtocol):
         self.pipeline.clear()
         if self.cycle is not None:
             self.cycle.body.clear()
-        self.flow.resume_reading()
+        self._reading.stop()
         self.transport.write_eof()
-        self._wait(max(_LINGER_S, self._body_until - self.loop.time()))
+        self._read_rest()
 
-
-class _CycleTransport(asyncio.Transport):
-    """What uvicorn writes an answer to; how it is closed is the connection's to decide."""
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        super().__init__()
-        self._transport = transport
-        self._close = close
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        self._close()
+    def _read_rest(self) -> None:
+        if (self._declared_bytes or 0) > _LINGER_BYTES:
+            self.flow.pause_reading()
+            self._wait(_LINGER_S)
+        else:
+            self.flow.resume_reading()
+            self._wait(max(_LINGER_S, self._body_until - self.loop.time()))

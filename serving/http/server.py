@@ -120,5 +120,7 @@ def _connection(settings: Settings) -> type[asyncio.Protocol]:
         header_timeout_s=settings.header_timeout_s,
         idle_timeout_s=settings.idle_timeout_s,
         body_timeout_s=settings.request_timeout_s,
+        read_timeout_s=settings.read_timeout_s,
+        write_timeout_s=settings.write_timeout_s,
     )
     return cast(type[asyncio.Protocol], bounded)  # uvicorn only ever calls it

@@ -16,7 +16,6 @@ from models.errors import (
     ImageError,
     ModelNotFoundError,
     NotReadyError,
-    QueueFullError,
     RequestTooLargeError,
 )
 from serving.engine.budget import Budget
@@ -41,8 +40,8 @@ class PredictionService:
 
     def __init__(self, settings: Settings, registry: Registry, observer: Observer = UNOBSERVED) -> None:
         self.settings = settings
-        self.bodies = Budget(settings.max_held_bytes, "bytes")
-        self.images = Budget(settings.max_queued_images, "images")
+        self.bodies = Budget(settings.max_held_bytes, "bytes", settings.max_caller_percent)
+        self.images = Budget(settings.max_queued_images, "images", settings.max_caller_percent)
         self.registry = registry
         self._observer = observer
         self._answering = Answering(settings, observer)
@@ -116,8 +115,7 @@ class PredictionService:
         Raises:
             QueueFullError: no image more can be taken now.
         """
-        if self.images.taken >= self.images.limit:
-            raise QueueFullError(f"the service is full: it holds {self.images.taken} images; try again")
+        self.images.refuse_if_full()
 
     async def predict(
         self,

@@ -72,8 +72,24 @@ class Settings(BaseSettings):
     max_held_bytes: int = Field(
         512 * _MIB, ge=1, description="Bytes of all bodies that are arriving or held until they are answered."
     )
+    max_caller_percent: float = Field(
+        75,
+        gt=0,
+        le=100,
+        description="Of the bytes and images above, what all requests of one API key, or without keys of one address, "
+        "may hold together, in percent.",
+    )
     request_timeout_s: float = Field(
         30, gt=0, le=3600, description="Seconds that a body may take to arrive, and then again its answer."
+    )
+    read_timeout_s: float = Field(
+        10, gt=0, le=3600, description="Seconds in which a body must bring 4096 bytes for each of them."
+    )
+    write_timeout_s: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds in which 4096 bytes for each of them must be taken of an answer that waits.",
     )
     header_timeout_s: float = Field(
         10, gt=0, le=3600, description="Seconds from a request's first byte until its headers have come."

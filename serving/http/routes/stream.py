@@ -2,15 +2,16 @@
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
 
 from fastapi import Request
 
 from models.errors import RequestError, RequestTimeoutError, RequestTooLargeError, UnsupportedImageError
+from models.inflation import GZIP, ZLIB, Inflater, SwollenError
 from serving.settings import Settings
 
-_WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
-_PIECE_BYTES = 256 * 1024  # decompressed in one go: under a millisecond in which nobody else is served
+_WINDOWS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
 
 
 async def chunks(request: Request, settings: Settings, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
@@ -27,17 +28,26 @@ async def chunks(request: Request, settings: Settings, take: Callable[[int], Non
         UnsupportedImageError: its encoding is another one.
     """
     limit, received = settings.max_request_bytes, 0
-    too_large = RequestTooLargeError(f"the body has more than the {limit} bytes that are allowed")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    async for chunk in _decompressed(request.stream(), encoding):
+    if encoding != "identity" and encoding not in _WINDOWS:
+        raise UnsupportedImageError(
+            f"a body with the Content-Encoding {encoding[:50]!r} is not read; allowed are gzip and deflate"
+        )
+    packed = deque[bytes]()
+    async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
-            raise too_large
+            raise _too_large(limit)
         take(len(chunk))
-        yield chunk
+        if encoding in _WINDOWS:
+            packed.append(chunk)
+        else:
+            yield chunk
+    async for piece in _inflated(packed, encoding, limit, take):
+        yield piece
 
 
 async def read_all(request: Request, settings: Settings, take: Callable[[int], None]) -> bytes:
@@ -54,33 +64,29 @@ async def read_all(request: Request, settings: Settings, take: Callable[[int], N
         raise RequestTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
 
 
-async def _decompressed(stream: AsyncIterator[bytes], encoding: str) -> AsyncGenerator[bytes, None]:
-    if encoding == "identity":
-        async for chunk in stream:
-            yield chunk
+async def _inflated(
+    packed: deque[bytes], encoding: str, limit: int, take: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
+    """Only once all of it is there: a body that does not end would hold up to a thousand times what was sent."""
+    if not packed:
         return
-    if encoding not in _WINDOWS:
-        raise UnsupportedImageError(
-            f"a body with the Content-Encoding {encoding[:50]!r} is not read; allowed are gzip and deflate"
-        )
-    inflater = zlib.decompressobj(_WINDOWS[encoding])
-    async for chunk in stream:
-        pending = bool(chunk)
-        while pending:
-            piece = _inflate(inflater, chunk, encoding)
-            yield piece
-            chunk = inflater.unconsumed_tail
-            pending = bool(chunk) or len(piece) == _PIECE_BYTES  # a full piece may leave some inside the inflater
-            await asyncio.sleep(0)
-    if not inflater.eof:
+    inflater = Inflater(limit, _WINDOWS[encoding])
+    try:
+        while packed:
+            for piece in inflater.feed(chunk := packed.popleft()):
+                take(len(piece))
+                yield piece
+                await asyncio.sleep(0)
+            take(-len(chunk))
+    except SwollenError:
+        raise _too_large(limit) from None
+    except zlib.error:
+        raise RequestError(f"the body is not compressed with {encoding} as its Content-Encoding says") from None
+    if inflater.trailing:
+        raise RequestError(f"there are bytes behind the end of the {encoding} body")
+    if not inflater.finished:
         raise RequestError(f"the {encoding} body is cut off")
 
 
-def _inflate(inflater: "zlib._Decompress", chunk: bytes, encoding: str) -> bytes:
-    try:
-        piece = inflater.decompress(chunk, _PIECE_BYTES)
-    except zlib.error:
-        raise RequestError(f"the body is not compressed with {encoding} as its Content-Encoding says") from None
-    if inflater.unused_data:
-        raise RequestError(f"there are bytes behind the end of the {encoding} body")
-    return piece
+def _too_large(limit: int) -> RequestTooLargeError:
+    return RequestTooLargeError(f"the body has more than the {limit} bytes that are allowed")
