@@ -140,6 +140,7 @@ def _refuse_bomb(pixels: int, described: str, limits: ImageLimits) -> None:
 
 
 def _has_known_start(data: bytes) -> bool:
+    Image.init()  # until something was opened, Pillow knows no format, and then only some of them
     tests = (Image.OPEN[name][1] for name in _OPENERS)
     return any(accept is not None and accept(data[:16]) is True for accept in tests)
 

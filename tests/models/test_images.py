@@ -1,6 +1,8 @@
 """What decode makes of good pictures: formats, modes, EXIF and scale. Broken ones are in test_images_hostile.py."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 
@@ -224,3 +226,11 @@ def test_tiny_and_narrow_pictures(size, format_):
     image = decode(encode(Image.new("RGB", size, (255, 255, 255)), format_), Size(64, 64))
     assert image.size == size
     assert image.getextrema() == ((255, 255),) * 3
+
+
+@pytest.mark.parametrize(("data", "known"), [(bytes(16), False), (b"RIFF\0\0\0\0WEBPVP8 ", True)])
+def test_what_an_image_starts_with_is_known_before_the_first_is_opened(data, known):
+    """Pillow learns its formats one by one; a server's first request may be no image."""
+    code = f"from models.images import starts_as_image; print(starts_as_image({data!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.stderr) == (str(known), "")
