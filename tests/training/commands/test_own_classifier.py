@@ -60,7 +60,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory, crops: list[Image.Image]) -
 @pytest.fixture(scope="module")
 def outputs(folder: Path) -> dict[str, str]:
     """What each block printed, by itself; the server is a test's own."""
-    return {block: run(block, folder) for block in BLOCKS if "loupe serve" not in block}
+    printed = {}
+    for block in BLOCKS:
+        if "cp runs/digits/recipe.toml" in block:
+            train_shorter(folder / "runs/digits/recipe.toml")
+        if "loupe serve" not in block:
+            printed[block] = run(block, folder)
+    return printed
+
+
+def train_shorter(recipe: Path) -> None:
+    """The second model and the search's trials need not be as good as the first."""
+    long, short = "epochs = 40", "epochs = 12"
+    assert recipe.read_text().count(long) == 1
+    recipe.write_text(recipe.read_text().replace(long, short))
 
 
 def output_of(outputs: dict[str, str], word: str) -> str:
