@@ -1,17 +1,29 @@
 """Bytes of a photo → upright RGB image: the one decoder of training, evaluation and serving."""
 
 import warnings
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from models.cost import Cost, estimate
 from models.cut_off import ENOUGH, completed
-from models.errors import ImageTooLargeError, UndecodableImageError, UnsupportedImageError
+from models.errors import UndecodableImageError, UnsupportedImageError
 from models.heif import is_heif, open_heif
-from models.tiff import tile_pixels
+from models.limits import DEFAULT_LIMITS, ImageLimits, Size
+from models.png import is_png, without_pixels
+from models.widening import to_rgb
+
+__all__ = [
+    "FORMATS",
+    "UPRIGHT",
+    "ImageLimits",
+    "Size",
+    "decode",
+    "exif_orientation",
+    "open_header",
+    "starts_as_image",
+]
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Pillow's names of the formats that are served in any case; of several frames, the first counts. See also heif.py."""
@@ -19,7 +31,6 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112
 _XMP = ("XML:com.adobe.xmp", "xmp")  # in Pillow's info
-_PHOTOMETRIC, _SAMPLE_FORMAT, _WHITE_IS_ZERO = 262, 339, 0
 UPRIGHT: dict[int, Image.Transpose | None] = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -33,8 +44,7 @@ UPRIGHT: dict[int, Image.Transpose | None] = {
 """What turns the stored picture into the one that is meant, by EXIF orientation."""
 
 _INVERSE = {6: 8, 8: 6}  # the other six undo themselves
-_SWAPS_SIDES = (5, 6, 7, 8)
-_MEGAPIXEL = 1_000_000
+_SWAPPING = tuple(UPRIGHT[orientation] for orientation in (5, 6, 7, 8))
 
 # Pillow's own guard warns at one limit and raises at its double; `decode` has one limit, checked from the header.
 Image.MAX_IMAGE_PIXELS = None
@@ -42,42 +52,25 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@dataclass(frozen=True)
-class ImageLimits:
-    """What one picture may cost: ``max_bytes`` encoded, ``max_pixels`` decoded (all frames' canvas: width x height)."""
-
-    max_bytes: int = 32 * 1024 * 1024
-    max_pixels: int = 50 * _MEGAPIXEL
-
-
-@dataclass(frozen=True)
-class Size:
-    """Width and height in pixels."""
-
-    width: int
-    height: int
-
-    def stored(self, swapped: bool) -> tuple[int, int]:
-        """The sides of the picture before it is turned."""
-        return (self.height, self.width) if swapped else (self.width, self.height)
-
-
 def decode(
     data: bytes,
     at_least: Size | None = None,
-    limits: ImageLimits = ImageLimits(),
+    limits: ImageLimits = DEFAULT_LIMITS,
     *,
     apply_exif: bool = True,
+    cost: Cost | None = None,
 ) -> Image.Image:
     """Decodes a photo as a viewer shows it.
 
     Args:
         data: the encoded photo.
         at_least: the size that the caller goes on to reduce the returned image to. A JPEG is then decoded at the
-            smallest DCT scale (1/8, 1/4, 1/2, 1) that is not below it on either side. None decodes at full size.
+            smallest DCT scale (1/8, 1/4, 1/2, 1) that is not below it on either side, and another picture that is
+            not RGB, or lies on its side, is reduced to no less than three times of it. None decodes at full size.
         limits: refused beyond these, from the header, before any pixel is allocated.
         apply_exif: whether to apply the EXIF orientation (all eight values). HEIC and AVIF files are turned as their
             container says in any case: it is not EXIF that turns them.
+        cost: what ``estimate`` said of it, if it was asked already.
 
     Returns:
         An RGB image: grey and palette expanded, alpha laid over white, 16 bits scaled to 8, CMYK converted.
@@ -87,11 +80,11 @@ def decode(
         ImageTooLargeError: more bytes or pixels than ``limits`` allow.
         UndecodableImageError: the file is broken or truncated.
     """
-    if len(data) > limits.max_bytes:
-        raise ImageTooLargeError(f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed")
+    counted = estimate(data, at_least, limits) if cost is None else cost
     image = open_header(data)
-    _refuse_bomb(image.width * image.height, f"{image.width} x {image.height} pixels", limits)
-    _refuse_bomb(tile_pixels(data), "a tile of more pixels than the image", limits)
+    limits.refuse_pixels(image.width * image.height, f"{image.width} x {image.height} pixels")
+    if image.width * image.height > counted.pixels:
+        raise UndecodableImageError(f"the {image.format} image contradicts itself about its size")
     try:
         return _upright_rgb(image, data, at_least, apply_exif)
     except Exception as error:  # Pillow's decoders raise anything, from SyntaxError to struct.error, on hostile bytes
@@ -133,12 +126,6 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())  # libheif ends its messages with an empty line
 
 
-def _refuse_bomb(pixels: int, described: str, limits: ImageLimits) -> None:
-    if pixels > limits.max_pixels:
-        allowed = f"at most {limits.max_pixels / _MEGAPIXEL:g} megapixels are allowed"
-        raise ImageTooLargeError(f"the image has {described}; {allowed}")
-
-
 def _has_known_start(data: bytes) -> bool:
     Image.init()  # until something was opened, Pillow knows no format, and then only some of them
     tests = (Image.OPEN[name][1] for name in _OPENERS)
@@ -167,28 +154,41 @@ def _loaded_jpeg(image: Image.Image, data: bytes, draft: tuple[int, int] | None)
 
 
 def _upright_rgb(image: Image.Image, data: bytes, at_least: Size | None, apply_exif: bool) -> Image.Image:
-    orientation = exif_orientation(image)
+    if image.format == "PNG":
+        image.load()  # its EXIF may stand behind its pixels
+    orientation = _orientation(image)
     wanted = apply_exif or image.format == "AVIF"  # Pillow tells an AVIF container's own turn as if EXIF did
     turn = _turn(orientation, wanted, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
+    stored = at_least.stored(turn in _SWAPPING) if at_least else None
     if image.format in ("JPEG", "MPO"):
-        swapped = apply_exif and orientation in _SWAPS_SIDES
-        image = _loaded_jpeg(image, data, None if at_least is None else at_least.stored(swapped))
+        image = _loaded_jpeg(image, data, (stored.width, stored.height) if stored else None)
+        stored = None  # it is small enough
     image.load()
-    rgb = _to_rgb(image)
+    if turn is None and image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    rgb = to_rgb(image, stored)
     return rgb if turn is None else rgb.transpose(turn)
 
 
-def exif_orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or it cannot be read: bad EXIF does not spoil a good picture.
+def exif_orientation(data: bytes) -> int:
+    """The EXIF orientation of an encoded photo, 1 where there is none or it cannot be read. No pixel is decoded."""
+    try:
+        image = open_header(without_pixels(data) if is_png(data) else data)
+    except Exception:
+        return 1
+    return _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 where it cannot be read: bad EXIF does not spoil a good picture.
 
     XMP has no say, as in browsers: programs that turn a picture's pixels often leave what stands there.
     """
     try:
-        exif = image.getexif()
         if set(_XMP) & image.info.keys():  # Pillow asks that where EXIF tells nothing
             image.info = {key: value for key, value in image.info.items() if key not in _XMP}
             image._exif = None
-            exif = image.getexif()
+        exif = Image.Image.getexif(image)  # a PNG's own would decode its pixels
         value = _whole(exif.get(_EXIF_ORIENTATION, 1))
     except Exception:
         return 1
@@ -205,35 +205,3 @@ def _turn(orientation: int, wanted: bool, applied: bool) -> Image.Transpose | No
     if wanted == applied:
         return None
     return UPRIGHT[orientation if wanted else _INVERSE.get(orientation, orientation)]
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _deep_grey_to_rgb(image)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits, 32 bits or floats → 8 bits.
-
-    White is 65535; for floats 1 or 255 if none is higher, and for unsigned 32 bits the highest if that is more.
-    """
-    tags = getattr(image, "tag_v2", {})
-    stored = np.asarray(image)
-    unsigned = image.mode == "I" and tags.get(_SAMPLE_FORMAT) == (1,)
-    if unsigned:
-        stored = stored.view(np.uint32)  # Pillow knows signed ones alone
-    grey = np.nan_to_num(stored.astype(np.float32))  # not float64: 50 megapixels are 200 MB as it is
-    transparent = grey == image.info.get("transparency", np.nan)
-    peak = float(grey.max())
-    white = 65535.0 if image.mode != "F" or peak > 255 else 255.0 if peak > 1 else 1.0
-    white = max(white, peak) if unsigned else white
-    np.clip(grey, 0, white, out=grey)
-    np.rint(np.multiply(grey, 255 / white, out=grey), out=grey)
-    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        np.subtract(255, grey, out=grey)  # Pillow does so for 8 bits and fewer
-    grey[transparent] = 255
-    return Image.fromarray(grey.astype(np.uint8)).convert("RGB")

@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     )
     max_image_bytes: int = Field(32 * _MIB, ge=1, description="Bytes of one encoded image.")
     max_image_pixels: int = Field(50_000_000, ge=1, description="Width x height of one decoded image.")
+    max_jpeg_scans: int = Field(
+        100, ge=1, description="Scans of one progressive JPEG, each of which goes over the whole picture."
+    )
+    max_image_parts: int = Field(
+        65_536, ge=16, description="Segments, chunks, strips, tags and blocks that one encoded image is made of."
+    )
     max_request_bytes: int = Field(64 * _MIB, ge=1, description="Bytes of one request's body.")
     max_request_images: int = Field(64, ge=1, description="Images of one request.")
     max_queued_images: int = Field(
@@ -154,7 +160,12 @@ class Settings(BaseSettings):
     @property
     def image_limits(self) -> ImageLimits:
         """What one picture may cost."""
-        return ImageLimits(self.max_image_bytes, self.max_image_pixels)
+        return ImageLimits(
+            max_bytes=self.max_image_bytes,
+            max_pixels=self.max_image_pixels,
+            max_scans=self.max_jpeg_scans,
+            max_parts=self.max_image_parts,
+        )
 
     @field_validator("versions")
     @classmethod

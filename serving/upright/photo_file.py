@@ -7,8 +7,10 @@ from typing import NamedTuple, Self
 
 from PIL import Image
 
+from models.cost import estimate
 from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from models.images import exif_orientation, open_header
+from models.limits import DEFAULT_LIMITS, ImageLimits, Size
 from serving.upright.formats import jpeg, mpf, png, tiff, webp
 from serving.upright.formats.blank import Frame
 from serving.upright.formats.dct import turn_coefficients
@@ -19,6 +21,7 @@ from serving.upright.formats.samples import full_pictures, keeps_samples, what_w
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
 _FORMATS = {"JPEG": jpeg, "PNG": png, "WEBP": webp, "TIFF": tiff}
+_GLANCE = Size(1, 1)
 _LARGEST_THUMBNAIL = 1_000_000  # pixels
 
 
@@ -43,13 +46,15 @@ class PhotoFile:
     orientation: int
 
     @classmethod
-    def open(cls, data: bytes) -> Self:
-        """Reads the header.
+    def open(cls, data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Self:
+        """Reads the header; no pixel is decoded.
 
         Raises:
             UnsupportedImageError: it is of another format, or holds several pictures.
             UndecodableImageError: its header is broken.
+            ImageTooLargeError: it is beyond the limits.
         """
+        estimate(data, _GLANCE, limits)
         image = open_header(data)
         kind = str(image.format).replace("MPO", "JPEG")  # so Pillow calls one that holds further pictures
         if kind not in _MEDIA_TYPES:
@@ -58,7 +63,7 @@ class PhotoFile:
             pictures = _pictures(data, image)
         if pictures > 1:
             raise UnsupportedImageError(f"the file holds {pictures} pictures or frames; files of one alone are turned")
-        return cls(data, kind, exif_orientation(image))
+        return cls(data, kind, exif_orientation(data))
 
     @property
     def media_type(self) -> str:
@@ -80,7 +85,7 @@ class PhotoFile:
         orientation = turned(self.orientation, clockwise)
         with _editing():
             data = self._edited(Edit(orientation, clockwise))
-        if exif_orientation(open_header(data)) != orientation:
+        if exif_orientation(data) != orientation:
             raise UndecodableImageError("its orientation tag cannot be edited")
         return data
 

@@ -100,7 +100,7 @@ class Straightener:
         self._threads.close()
 
     async def _straighten(self, data: bytes, method: Method, min_probability: float | None, deadline: float) -> Upright:
-        photo = await self._run(lambda: PhotoFile.open(data), deadline)
+        photo = await self._run(lambda: PhotoFile.open(data, self._service.settings.image_limits), deadline)
         route = self._service.route(MODEL)
         with route.classifier.in_use():
             said, timing = await self._ask(route, data, deadline)

@@ -3,13 +3,14 @@ import tracemalloc
 import zlib
 from contextlib import suppress
 from io import BytesIO
+from time import process_time
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from models.errors import ImageError, ImageTooLargeError, UnsupportedImageError
+from models.errors import ImageError, ImageTooLargeError, UndecodableImageError, UnsupportedImageError
 from models.images import ImageLimits, decode
 from serving.upright.formats.orientation import turned
 from serving.upright.photo_file import PhotoFile
@@ -181,6 +182,31 @@ def test_xmp_in_a_png_that_unpacks_to_a_gigabyte_is_refused_before_it_does(files
         assert tracemalloc.get_traced_memory()[1] < 24 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_a_png_of_too_many_pixels_is_refused_from_its_header():
+    """Reading its EXIF decoded it, 390 MB, before it was refused."""
+    ihdr = b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0)
+    pixels = b"IDAT" + zlib.compress(bytes(20_000 * 2501))
+    chunks = (struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in (ihdr, pixels))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + b"\0\0\0\0IEND\xaeB`\x82"
+    started = process_time()
+    with pytest.raises(ImageTooLargeError, match="20000 x 20000 pixels; at most 50 megapixels"):
+        PhotoFile.open(data)
+    assert process_time() - started < 0.1
+
+
+def test_a_tiff_of_many_directories_is_refused_before_they_are_walked(files, picture):
+    """Pillow's count of them is quadratic: 300,000 kept SIGTERM waiting."""
+    data = bytearray(files.encode(picture, "TIFF"))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (entries,) = struct.unpack_from("<H", data, first)
+    struct.pack_into("<I", data, first + 2 + 12 * entries, len(data))
+    data += b"".join(struct.pack("<HI", 0, len(data) + 6 * (number + 1)) for number in range(300_000))
+    started = process_time()
+    with pytest.raises(UndecodableImageError, match="too many tags"):
+        PhotoFile.open(bytes(data))
+    assert process_time() - started < 1.5
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
