@@ -19,13 +19,18 @@ _SANE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
 def configure_logging(level: str) -> None:
-    """Writes all records from ``level`` on as one JSON line each on stderr."""
+    """Writes our records from ``level`` on as one JSON line each on stderr; of libraries, no less than warnings.
+
+    Pillow's debug lines hold people's EXIF.
+    """
     handler = logging.StreamHandler()
     handler.addFilter(_add_request_id)
     fields = ["levelname", "name", "message"]
     renamed = {"levelname": "level", "name": "logger"}
     handler.setFormatter(JsonFormatter(fields, rename_fields=renamed, timestamp="time", reserved_attrs=_RESERVED))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    ours = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(ours, logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger("loupe").setLevel(ours)
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:

@@ -141,7 +141,9 @@ class Settings(BaseSettings):
         description="Where spans go over OTLP/HTTP, such as http://localhost:4318/v1/traces; unset: no tracing.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severe log records that are written, as JSON lines on stderr."
+        "info",
+        description="The least severe log records that are written, as JSON lines on stderr; of libraries, "
+        "warnings at least.",
     )
 
     @classmethod

@@ -1,6 +1,5 @@
 """MLflow, for those who keep their experiments there: parameters and figures of each epoch, in a local folder."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,6 @@ class MlflowLog(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _client(folder: Path) -> "MlflowClient":
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would tell its makers of every run
     try:
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError:

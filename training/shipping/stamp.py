@@ -65,13 +65,19 @@ def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, histor
 
 def git_revision() -> str:
     """The commit of the checkout that this code lies in, with ``-dirty`` if it was changed; ``unknown`` outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:
-        return subprocess.run(  # noqa: S603  # fixed words
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        ).stdout.strip()
+        commit = _git("rev-parse", "--short=12", "HEAD")
+        # Not `describe --dirty`, which writes the repository's index.
+        return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else commit
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+
+
+def _git(*words: str) -> str:
+    command = ["git", "--no-optional-locks", *words]
+    return subprocess.run(  # noqa: S603  # fixed words
+        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _sources(manifest: Manifest) -> tuple[Source, ...]:

@@ -1,32 +1,63 @@
 import json
 import logging
 import time
+from io import BytesIO
 
 import pytest
+from PIL import ExifTags, Image
 
+from models.images import decode
 from serving.observability.logging import configure_logging, request_id
 
 
 @pytest.fixture
 def root_logger():
-    """Puts the root logger back as it was."""
-    root = logging.getLogger()
+    """Puts the root logger and ours back as they were."""
+    root, ours = logging.getLogger(), logging.getLogger("loupe")
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    ours.setLevel(logging.NOTSET)
 
 
 def test_a_record_is_one_line_of_json(root_logger, capsys):
     configure_logging("info")
     request_id.set("abc")
-    logging.getLogger("somewhere").info("a %s", "message", extra={"count": 3})
-    logging.getLogger("somewhere").debug("not this one")
+    logging.getLogger("loupe.somewhere").info("a %s", "message", extra={"count": 3})
+    logging.getLogger("loupe.somewhere").debug("not this one")
+    logging.getLogger("library").info("nor this one")
     [line] = capsys.readouterr().err.splitlines()
     record = json.loads(line)
     assert record.pop("time")
-    assert record == {"level": "INFO", "logger": "somewhere", "message": "a message", "count": 3, "request_id": "abc"}
+    assert record == {
+        "level": "INFO",
+        "logger": "loupe.somewhere",
+        "message": "a message",
+        "count": 3,
+        "request_id": "abc",
+    }
+
+
+def test_debug_lines_hold_no_exif(root_logger, capsys, photograph):
+    configure_logging("debug")
+    logging.getLogger("loupe.somewhere").debug("ours")
+    exif, written = Image.Exif(), BytesIO()
+    exif[ExifTags.Base.Artist] = "A Name"
+    photograph.save(written, "TIFF", exif=exif)
+    decode(written.getvalue())
+    said = capsys.readouterr().err
+    assert "ours" in said
+    assert "A Name" not in said
+
+
+def test_libraries_tell_errors_where_only_errors_are_wanted(root_logger, capsys):
+    configure_logging("error")
+    logging.getLogger("library").warning("not this one")
+    logging.getLogger("library").error("this one")
+    [line] = capsys.readouterr().err.splitlines()
+    assert "this one" in line
 
 
 def test_a_request_is_one_record_without_its_query(client, caplog):
