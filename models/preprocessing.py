@@ -1,11 +1,12 @@
 """RGB image → the uint8 array that a model's graph takes; everything after that is arithmetic inside the graph."""
 
-from typing import Literal
+from math import ceil
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from models.images import Size
 
@@ -26,6 +27,7 @@ class Preprocessing(BaseModel):
         fit: how the picture meets the rectangle: ``squeeze`` keeps all of it and changes its aspect,
             ``center_crop`` keeps its aspect and cuts what stands over.
         resample: Pillow's filter, antialiased when reducing.
+        crop: share of each side that is kept, about the centre; the rest is cut off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,11 +37,12 @@ class Preprocessing(BaseModel):
     channels: Literal[1, 3] = 3
     fit: Literal["squeeze", "center_crop"] = "squeeze"
     resample: Literal["bilinear", "bicubic", "box"] = "bilinear"
+    crop: float = Field(1.0, gt=0, le=1)
 
     @property
     def size(self) -> Size:
         """The smallest decoded size that loses nothing: pass it to ``decode`` as ``at_least``."""
-        return Size(self.width, self.height)
+        return Size(ceil(self.width / self.crop), ceil(self.height / self.crop))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -58,9 +61,21 @@ class Preprocessing(BaseModel):
         if self.channels == 1:
             image = image.convert("L")
         size = (self.width, self.height)
-        if image.size != size:
-            filter_ = _RESAMPLING[self.resample]
-            fitted = image.resize(size, filter_) if self.fit == "squeeze" else ImageOps.fit(image, size, filter_)
-        else:
-            fitted = image
-        return np.asarray(fitted, dtype=np.uint8).reshape(self.shape)
+        if image.size != size or self.crop < 1:
+            image = self._fitted(image, size)
+        return np.asarray(image, dtype=np.uint8).reshape(self.shape)
+
+    def _fitted(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
+        filter_, border = _RESAMPLING[self.resample], (1 - self.crop) / 2
+        if self.fit == "center_crop":
+            return ImageOps.fit(image, size, filter_, bleed=border)
+        left, top = image.width * border, image.height * border
+        return image.resize(size, filter_, box=(left, top, image.width - left, image.height - top))
+
+    @model_serializer(mode="wrap")
+    def _without_crop(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """So that files that cut nothing off are read by versions that know no ``crop``."""
+        document: dict[str, Any] = handler(self)
+        if self.crop == 1:
+            document.pop("crop", None)
+        return document

@@ -38,6 +38,39 @@ def test_center_crop_keeps_the_middle():
     assert squeezed[10, 2].tolist() == [255, 0, 0]
 
 
+@pytest.mark.parametrize("fit", ["center_crop", "squeeze"])
+def test_a_crop_keeps_the_middle_of_what_is_fitted(fit):
+    """Of 80 x 40 pixels, half of each side is kept: as a square 20 x 20 of them, squeezed 40 x 20."""
+    image = Image.new("RGB", (80, 40), "red")
+    kept = (30, 10, 50, 30) if fit == "center_crop" else (20, 10, 60, 30)
+    image.paste("blue", kept)
+    pixels = Preprocessing(height=10, width=10, fit=fit, crop=0.5, resample="box").apply(image)
+    assert (pixels == [0, 0, 255]).all()
+    wider = Preprocessing(height=10, width=10, fit=fit, crop=0.75, resample="box").apply(image)
+    assert wider[0, 0].tolist() == [255, 0, 0]
+    assert wider[5, 5].tolist() == [0, 0, 255]
+
+
+def test_a_crop_is_what_timm_and_torchvision_do(photograph):
+    """Their short side is 256, of which the middle 224 x 224 are kept."""
+    theirs = np.asarray(photograph.resize((256, 256), Image.Resampling.BICUBIC).crop((16, 16, 240, 240)))
+    ours = Preprocessing(height=224, width=224, fit="center_crop", crop=0.875, resample="bicubic").apply(photograph)
+    inside = (slice(2, -2), slice(2, -2))  # at the border, theirs has seen what was cut off
+    assert np.array_equal(theirs[inside], ours[inside])
+
+
+def test_what_is_cut_off_is_decoded_larger():
+    assert Preprocessing(height=224, width=224, crop=0.875).size == Size(256, 256)
+    assert Preprocessing(height=224, width=112).size == Size(112, 224)
+
+
+def test_files_that_cut_nothing_off_say_nothing_of_it():
+    """Versions that know no ``crop`` read them."""
+    assert "crop" not in Preprocessing(height=1, width=1).model_dump()
+    cut = Preprocessing(height=1, width=1, crop=0.5)
+    assert Preprocessing.model_validate_json(cut.model_dump_json()) == cut
+
+
 def test_grey_is_pillow_s_luma(photograph):
     pixels = Preprocessing(height=512, width=512, channels=1).apply(photograph)
     assert pixels.shape == (512, 512, 1)

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,13 +12,22 @@ from training.reporting.terminal import one_sentence, say
 
 if TYPE_CHECKING:
     from models.preprocessing import Preprocessing
+    from training.shipping.foreign_graph import ForeignGraph
 
 
 class Layout(StrEnum):
     """Order of a float input's axes."""
 
+    AUTO = "auto"
     NCHW = "nchw"
     NHWC = "nhwc"
+
+
+class Channels(StrEnum):
+    """Order of an input's colours."""
+
+    RGB = "rgb"
+    BGR = "bgr"
 
 
 class Output(StrEnum):
@@ -33,28 +42,55 @@ def import_command(
     model: Annotated[Path, typer.Argument(help="The ONNX file of a classifier with one float32 input.")],
     name: Annotated[str, typer.Option(help="Its name in the repository.")],
     labels: Annotated[
-        str, typer.Option(help="Comma-separated, in the order of the output, or a file with one a line.")
-    ],
-    size: Annotated[str, typer.Option(help="Height and width of the input in pixels: 224 or 224x224.")],
+        str | None,
+        typer.Option(help="In the output's order, with commas, or a file with one a line; else those in the file."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Height and width of the input in pixels, 224 or 224x224; else the file's.")
+    ] = None,
     mean: Annotated[str, typer.Option(help="By channel, for pixels in [0, 1].")] = "0.485,0.456,0.406",
     std: Annotated[str, typer.Option(help="By channel, for pixels in [0, 1].")] = "0.229,0.224,0.225",
-    layout: Annotated[Layout, typer.Option(help="Order of the input's axes.")] = Layout.NCHW,
+    layout: Annotated[Layout, typer.Option(help="Order of the input's axes; `auto` asks the file.")] = Layout.AUTO,
+    channels: Annotated[
+        Channels, typer.Option(help="Order of the colours: `bgr` for models trained with OpenCV.")
+    ] = Channels.RGB,
     output: Annotated[Output, typer.Option(help="What the graph gives; `auto` asks it.")] = Output.AUTO,
     fit: Annotated[
         str, typer.Option(help="How a picture meets the input: `center_crop` or `squeeze`.")
     ] = "center_crop",
+    crop: Annotated[
+        float, typer.Option(help="Share of the picture that is kept, about its centre; timm's crop_pct.")
+    ] = 1.0,
+    resample: Annotated[
+        str, typer.Option(help="Filter: `bilinear`, `bicubic` or `box`; timm's interpolation.")
+    ] = "bilinear",
     description: Annotated[str, typer.Option(help="One sentence for people.")] = "Imported classifier.",
     models: ModelsOption = SHIPPED,
 ) -> None:
-    """Publishes a classifier trained elsewhere (PyTorch, timm): normalisation and softmax go inside the graph."""
+    """Publishes a classifier trained elsewhere (PyTorch, timm, Paddle): normalisation and softmax go inside.
+
+    It is certain of nothing until `loupe-train calibrate` has seen photos whose labels are known.
+    """
     from models.repository import ModelRepository
-    from training.shipping import importing, promotion
+    from training.shipping import foreign_graph, importing, promotion
+    from training.shipping.wrapping import Normalisation
 
     with one_sentence():
-        means, stds = _numbers(mean), _numbers(std)
-        foreign = importing.ForeignModel(_labels(labels), means, stds, layout.value, output.value)
-        data = importing.import_onnx(model, name, description, _preprocessing(size, fit, len(means)), foreign)
-        say(f"published {promotion.publish(data, ModelRepository(models), require_metrics=False)}")
+        graph = foreign_graph.read_graph(model)
+        order = _order(layout, graph)
+        normalisation = Normalisation(_numbers(mean), _numbers(std), order, channels.value)
+        facts = {"channels": len(normalisation.mean), "fit": fit, "crop": crop, "resample": resample}
+        preprocessing = _preprocessing(_size(size, graph, order) | facts)
+        named = _labels(labels) if labels is not None else _carried(graph, model)
+        foreign = importing.ForeignModel(name, description, named, normalisation, output.value, model.name)
+        data = importing.import_onnx(graph, preprocessing, foreign)
+        path = promotion.publish(data, ModelRepository(models), require_metrics=False)
+        say(f"published {path}; it is certain of nothing until `loupe-train calibrate {path} PHOTOS`")
+
+
+def _order(layout: Layout, graph: "ForeignGraph") -> Literal["nchw", "nhwc"]:
+    told = graph.layout if layout == Layout.AUTO else layout
+    return "nhwc" if told == Layout.NHWC else "nchw"
 
 
 def _labels(text: str) -> tuple[str, ...]:
@@ -64,6 +100,19 @@ def _labels(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
+def _carried(graph: "ForeignGraph", model: Path) -> tuple[str, ...]:
+    """The labels that the file has, which are told: not every property that looks like labels need be them."""
+    from training.shipping.carried_labels import carried_labels
+
+    found = carried_labels({entry.key: entry.value for entry in graph.proto.metadata_props})
+    if found is None:
+        raise TrainingError(f"{model} carries no labels; name them with --labels, in the order of its output")
+    key, labels = found
+    few = ", ".join(labels[:10]) + ", …" * (len(labels) > 10)
+    say(f"{len(labels)} labels from the file's `{key}`: {few}")
+    return labels
+
+
 def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in text.split(","))
@@ -71,16 +120,24 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise TrainingError(f"{text!r} is not a list of numbers separated by commas") from None
 
 
-def _preprocessing(size: str, fit: str, channels: int) -> "Preprocessing":
+def _size(size: str | None, graph: "ForeignGraph", layout: str) -> dict[str, Any]:
+    """Height and width, as they were said or as the graph has them."""
+    if size is None:
+        height, width = graph.shape[2:] if layout == "nchw" else graph.shape[1:3]
+        if height is None or width is None:
+            raise TrainingError("the graph takes pictures of any size; say the one that it was trained at with --size")
+        return {"height": height, "width": width}
+    first, _, second = size.partition("x")
+    return {"height": first, "width": second or first}
+
+
+def _preprocessing(facts: dict[str, Any]) -> "Preprocessing":
     from pydantic import ValidationError
 
     from models.preprocessing import Preprocessing
 
-    height, _, width = size.partition("x")
     try:
-        return Preprocessing.model_validate(
-            {"height": height, "width": width or height, "channels": channels, "fit": fit}
-        )
+        return Preprocessing.model_validate(facts)
     except ValidationError as error:
         first = error.errors()[0]
         raise TrainingError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None

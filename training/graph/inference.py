@@ -13,6 +13,7 @@ class OnnxClassifier:
     def __init__(self, data: bytes, input_name: str = "image") -> None:
         self._input_name = input_name
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised; it need not be printed too
         options.intra_op_num_threads = os.cpu_count() or 1
         self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 

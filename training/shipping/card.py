@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from models.metadata import ModelMetadata, Source
 from models.metrics import Interval, Metrics
+from models.preprocessing import Preprocessing
 
 IMPORTED = "imported from"
 """The fact that models trained elsewhere have."""
@@ -34,18 +35,22 @@ def render_card(metadata: ModelMetadata) -> str:
 
 
 def _facts(metadata: ModelMetadata) -> list[tuple[str, object]]:
-    size = metadata.preprocessing
     rule = "the likeliest label"
     if metadata.decision_threshold is not None:
         rule = f"`{metadata.labels[1].name}` from {metadata.decision_threshold:g} on"
     return [
-        ("input", f"{size.height} x {size.width} x {size.channels} uint8, {size.fit}"),
+        ("input", _input(metadata.preprocessing)),
         ("answer", rule),
         ("precision", _precision(metadata)),
         ("licence of the weights", metadata.licence),
         ("created", f"{metadata.created}, at revision {metadata.git_revision}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in metadata.tools.items())),
     ]
+
+
+def _input(size: Preprocessing) -> str:
+    cut = "" if size.crop == 1 else f", the middle {size.crop:.1%}".replace("%", " %")
+    return f"{size.height} x {size.width} x {size.channels} uint8, {size.fit}{cut}, {size.resample}"
 
 
 def _precision(metadata: ModelMetadata) -> str:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from models.preprocessing import Preprocessing
 from models.repository import ModelRepository, read_metadata
 from training.photos.manifest import Manifest
 
@@ -203,7 +205,7 @@ def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_pat
     result = loupe_train(*arguments, "--models", tmp_path / "models", "--description", "Pets.")
     assert result.exit_code == OK, result.output
     path = tmp_path / "models/pets/1/model.onnx"
-    assert result.output == f"published {path}\n"
+    assert result.output == f"published {path}; it is certain of nothing until `loupe-train calibrate {path} PHOTOS`\n"
     metadata = read_metadata(path.read_bytes())
     assert metadata.label_names == tuple(labels)
     assert metadata.preprocessing.shape == (8, 8, 3)
@@ -219,6 +221,8 @@ def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_pat
         ({"--mean": "0.5,0.5", "--std": "1,1"}, "channels: "),
         ({"--std": "1,1"}, "mean and std need a number for each channel"),
         ({"--fit": "stretch"}, "fit: "),
+        ({"--resample": "lanczos"}, "resample: "),
+        ({"--crop": "1.5"}, "crop: "),
         ({"--labels": "a,b"}, "answers 3 labels, 2 were named"),
         ({"--labels": ",".join(f"label-{index}" for index in range(1000))}, "answers 3 labels, 1000 were named"),
         ({"--name": "Pets!"}, "name: "),
@@ -229,3 +233,35 @@ def test_what_cannot_be_imported_is_one_sentence(foreign, loupe_train, tmp_path,
     result = loupe_train("import", foreign, *(part for option in options.items() for part in option))
     assert sentence in one_line(result)
     assert not (tmp_path / "models").exists()
+
+
+def changed(path, tmp_path, properties=(), shape=None):
+    model = onnx.load(path)
+    for key, value in dict(properties).items():
+        model.metadata_props.add(key=key, value=value)
+    for dimension, size in zip(model.graph.input[0].type.tensor_type.shape.dim, shape or (), strict=False):
+        dimension.dim_value = size
+    onnx.save(model, tmp_path / "changed.onnx")
+    return tmp_path / "changed.onnx"
+
+
+def test_labels_and_size_are_taken_from_the_file(foreign, loupe_train, tmp_path):
+    path = changed(foreign, tmp_path, {"names": "{0: 'cat', 1: 'dog', 2: 'newt'}"})
+    how = ("--resample", "bicubic", "--crop", "0.875", "--channels", "bgr")
+    result = loupe_train("import", path, "--name", "pets", "--models", tmp_path / "models", *how)
+    assert result.exit_code == OK, result.output
+    assert result.output.startswith("3 labels from the file's `names`: cat, dog, newt\n")
+    metadata = read_metadata((tmp_path / "models/pets/1/model.onnx").read_bytes())
+    assert metadata.label_names == ("cat", "dog", "newt")
+    expected = Preprocessing(height=8, width=8, fit="center_crop", resample="bicubic", crop=0.875)
+    assert metadata.preprocessing == expected
+    card = (tmp_path / "models/pets/1/MODEL_CARD.md").read_text()
+    assert "| input | 8 x 8 x 3 uint8, center_crop, the middle 87.5 %, bicubic |" in card
+
+
+def test_what_the_file_leaves_open_must_be_said(foreign, loupe_train, tmp_path):
+    result = loupe_train("import", foreign, "--name", "pets", "--models", tmp_path / "models")
+    assert one_line(result) == f"{foreign} carries no labels; name them with --labels, in the order of its output"
+    path = changed(foreign, tmp_path, shape=(-1, 3, -1, -1))
+    result = loupe_train("import", path, "--name", "pets", "--labels", "a,b,c", "--models", tmp_path / "models")
+    assert one_line(result) == ("the graph takes pictures of any size; say the one that it was trained at with --size")

@@ -10,7 +10,9 @@ from models.images import decode
 from models.preprocessing import Preprocessing
 from models.repository import read_metadata
 from training.graph.inference import OnnxClassifier
+from training.shipping.foreign_graph import read_graph
 from training.shipping.importing import ForeignModel, import_onnx
+from training.shipping.wrapping import Normalisation
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SIDE = 8
@@ -20,6 +22,12 @@ OPSET, IR = 17, 9
 
 def weights(columns: int) -> np.ndarray:
     return np.random.default_rng(7).normal(0, 0.3, (SIDE * SIDE * 3, columns)).astype(np.float32)
+
+
+MEAN_OF_THE_BATCH = [
+    helper.make_node("ReduceMean", ["x"], ["mean"], axes=[0], keepdims=1),
+    helper.make_node("Flatten", ["mean"], ["flat"], axis=1),
+]
 
 
 class Foreign:
@@ -32,8 +40,9 @@ class Foreign:
         image, output = names
         matrix = numpy_helper.from_array(weights(columns), "matrix")
         last = "logits" if activation else output
+        constants = [matrix, *facts.get("constants", ())]
         nodes = [
-            helper.make_node("Flatten", [image], ["flat"], axis=1),
+            *(facts["before"] if "before" in facts else [helper.make_node("Flatten", [image], ["flat"], axis=1)]),
             helper.make_node("MatMul", ["flat", "matrix"], [last]),
             *([helper.make_node(activation, ["logits"], [output])] if activation else []),
         ]
@@ -41,7 +50,7 @@ class Foreign:
         if facts.get("ir_version", IR) < 4:  # weights are inputs too, as old exporters wrote them
             inputs.append(helper.make_tensor_value_info("matrix", TensorProto.FLOAT, matrix.dims))
         outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, [shape[0], columns])]
-        graph = helper.make_graph(nodes, "foreign", inputs, outputs, [matrix])
+        graph = helper.make_graph(nodes, "foreign", inputs, outputs, constants)
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", facts.get("opset", OPSET))],
@@ -63,12 +72,13 @@ def pictures(photographs) -> np.ndarray:
     return np.stack([INPUT.apply(decode(data, INPUT.size)) for data in photographs.values()])
 
 
-def told(labels="cat,dog,newt", layout="nchw", output="auto", mean=MEAN, std=STD) -> ForeignModel:
-    return ForeignModel(tuple(labels.split(",")), mean, std, layout, output)
+def told(labels="cat,dog,newt", layout="nchw", output="auto", mean=MEAN, std=STD, channels="rgb", name="pets"):
+    normalisation = Normalisation(mean, std, layout, channels)
+    return ForeignModel(name, "Pets.", tuple(labels.split(",")), normalisation, output, "foreign.onnx")
 
 
 def imported(path: Path, foreign_model: ForeignModel | None = None, preprocessing=INPUT, name="pets") -> bytes:
-    return import_onnx(path, name, "Pets.", preprocessing, foreign_model or told())
+    return import_onnx(read_graph(path), preprocessing, foreign_model or told(name=name))
 
 
 def logits_by_hand(pictures: np.ndarray, columns: int, layout: str = "nchw") -> np.ndarray:
@@ -95,7 +105,12 @@ def test_the_file_says_what_it_is(foreign):
     assert (metadata.name, metadata.description, metadata.default) == ("pets", "Pets.", False)
     assert metadata.label_names == ("cat", "dog", "newt")
     assert metadata.preprocessing == INPUT
-    assert metadata.training == {"imported from": "foreign.onnx", "graph made by": "pytorch 2.9"}
+    assert metadata.training == {
+        "imported from": "foreign.onnx",
+        "graph made by": "pytorch 2.9",
+        "normalised": "rgb, mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225",
+    }
+    assert [label.certain_from for label in metadata.labels] == [None] * 3
     assert (metadata.licence, metadata.metrics, metadata.sources) == ("as the imported file's", None, ())
     assert len(metadata.golden_samples) == 4
 
@@ -114,6 +129,38 @@ def test_probabilities_in_nhwc_stay_as_they_are(foreign, pictures, output):
     path = foreign.write(activation="Softmax", shape=("batch", SIDE, SIDE, 3))
     answers = OnnxClassifier(imported(path, told(layout="nhwc", output=output))).predict(pictures)
     np.testing.assert_allclose(answers, softmax(logits_by_hand(pictures, 3, "nhwc")), atol=1e-4)
+
+
+@pytest.mark.parametrize("free", ["N", 0, -1])
+def test_exporters_write_a_free_axis_in_three_ways(foreign, pictures, free):
+    answers = OnnxClassifier(imported(foreign.write(shape=(free, 3, free, free)))).predict(pictures)
+    np.testing.assert_allclose(answers, softmax(logits_by_hand(pictures, 3)), atol=1e-4)
+
+
+@pytest.mark.parametrize("target", [[1, -1], [1, 192], [0, -1]])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_batch_size_that_was_only_written_down_is_freed(foreign, pictures, target, batch):
+    """As old exporters of PyTorch write ``view(x.size(0), -1)``, traced at one size."""
+    sizes = [batch if size == 1 else size for size in target]
+    path = foreign.write(
+        shape=(batch, 3, SIDE, SIDE),
+        before=[helper.make_node("Reshape", ["x", "sizes"], ["flat"])],
+        constants=[numpy_helper.from_array(np.array(sizes, np.int64), "sizes")],
+    )
+    answers = OnnxClassifier(imported(path)).predict(pictures, 5)
+    np.testing.assert_allclose(answers, softmax(logits_by_hand(pictures, 3)), atol=1e-4)
+
+
+def test_the_layout_is_told_by_the_shape(foreign):
+    assert read_graph(foreign.write()).layout == "nchw"
+    assert read_graph(foreign.write(shape=("batch", SIDE, SIDE, 3))).layout == "nhwc"
+    assert read_graph(foreign.write(shape=(-1, -1, -1, -1))).layout is None
+    assert read_graph(foreign.write(shape=(-1, 3, SIDE, 3))).layout is None
+
+
+def test_colours_may_come_in_opencv_s_order(foreign, pictures):
+    answers = OnnxClassifier(imported(foreign.write(), told(channels="bgr"))).predict(pictures)
+    np.testing.assert_allclose(answers, softmax(logits_by_hand(pictures[..., ::-1], 3)), atol=1e-4)
 
 
 @pytest.mark.parametrize("activation", [None, "Sigmoid"])
@@ -157,7 +204,11 @@ def test_grey_has_one_channel(foreign, pictures):
 @pytest.mark.parametrize(
     ("facts", "arguments", "sentence"),
     [
-        ({"shape": (1, 3, SIDE, SIDE)}, {}, "the batch axis is fixed at 1; export the model again with a free"),
+        (
+            {"shape": (1, 3, SIDE, SIDE), "before": MEAN_OF_THE_BATCH},
+            {},
+            "the batch size is fixed at 1 inside the graph; export the model again with a free batch axis (torch.onnx",
+        ),
         ({}, {"labels": "cat,dog"}, "answers 3 labels, 2 were named"),
         ({"columns": 1}, {"labels": "a,b,c"}, "answers 2 labels, 3 were named"),
         ({}, {"labels": "cat,dog,cat"}, "two labels have the same name"),
@@ -204,6 +255,17 @@ def test_what_is_not_onnx_is_told(tmp_path, content):
     assert "\n" not in str(raised.value)
     with pytest.raises(ExportError, match=r"none\.onnx is not an ONNX model that can be read: .*No such file"):
         imported(tmp_path / "none.onnx")
+
+
+def test_what_onnx_checker_says_is_one_sentence(foreign):
+    model = onnx.load(foreign.write())
+    model.graph.node.reverse()
+    onnx.save(model, foreign.path)
+    with pytest.raises(ExportError, match=r"cannot be? read|topologically sorted") as raised:
+        imported(foreign.path)
+    assert "\n" not in str(raised.value)
+    assert "is not output of any previous nodes" in str(raised.value)
+    assert "Context" not in str(raised.value)
 
 
 def test_two_inputs_are_one_too_many(foreign):
