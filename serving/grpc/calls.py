@@ -1,11 +1,11 @@
 """Every gRPC call: keys, error class → status code, and the record, request id and log line that HTTP has too."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import time_ns
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import grpc
@@ -23,10 +23,13 @@ from models.errors import (
     RequestTimeoutError,
     UnauthorizedError,
 )
+from serving.access.callers import network_of
 from serving.access.keys import ApiKeys
+from serving.engine.budget import Budget, Caller, caller
+from serving.grpc.arriving import Arriving
 from serving.observability.logging import request_id
 from serving.observability.recorder import Recorder, RequestRecord
-from serving.settings import Settings
+from serving.service import PredictionService
 
 CODES: Mapping[type[LoupeError], tuple[grpc.StatusCode, int]] = {
     ImageError: (grpc.StatusCode.INVALID_ARGUMENT, 400),
@@ -53,6 +56,12 @@ _OPEN = (
     "/inference.GRPCInferenceService/ServerLive",
     "/inference.GRPCInferenceService/ServerReady",
 )
+SPARE_CALLS = 64
+"""Calls that hold no image: health, metadata."""
+
+# Probes and load balancers watch with one stream each, for ever: without a bound of their own, 320 were all calls.
+_WATCHES, _WATCHES_PERCENT = 64, 12.5
+_REFLECTIONS, _REFLECTIONS_PERCENT = 4, 50
 _INFER = "/inference.GRPCInferenceService/ModelInfer"
 _log = logging.getLogger("loupe.access")
 _faults = logging.getLogger("loupe.grpc")
@@ -61,14 +70,18 @@ _Call = Callable[[Any, Any], Awaitable[Any]]
 
 
 class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships no types
-    """Wraps each call of one message that has one answer; of the others, only the key is checked."""
+    """Wraps each call; those that may last for ever, health's ``Watch`` and reflection, are few at a time."""
 
-    def __init__(self, settings: Settings, recorder: Recorder, keys: ApiKeys | None) -> None:
+    def __init__(self, service: PredictionService, recorder: Recorder, keys: ApiKeys | None) -> None:
+        settings = service.settings
         self._recorder = recorder
         self._keys = keys
-        self._timeout_s = settings.request_timeout_s
-        # gRPC tells a message's size once it is there: so only as many arrive at once as may be held at their largest.
-        self._arriving = asyncio.Semaphore(settings.max_held_bytes // settings.max_request_bytes)
+        self._arriving = Arriving(service.bodies, settings)
+        self._calls = Budget(settings.max_queued_images + SPARE_CALLS, "calls", settings.max_caller_percent)
+        self._streams = {
+            True: Budget(_WATCHES, "watches", _WATCHES_PERCENT),
+            False: Budget(_REFLECTIONS, "reflections", _REFLECTIONS_PERCENT),
+        }
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], details: grpc.HandlerCallDetails
@@ -80,27 +93,63 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
             self._check_key(details.method, headers)
         except UnauthorizedError as error:
             return grpc.stream_unary_rpc_method_handler(self._refusing(error, details.method, headers))
-        if handler is None or not handler.unary_unary:
+        if handler is None:
             return handler
+        if not handler.unary_unary:
+            watch = self._streaming(handler, details.method, headers)
+            deserializer = None if handler.unary_stream else handler.request_deserializer
+            return grpc.stream_stream_rpc_method_handler(watch, deserializer, handler.response_serializer)
         # On the wire one message is a stream of one, but a stream's message is not received before it is asked for.
         return grpc.stream_unary_rpc_method_handler(
-            self._answering(handler.unary_unary, details.method, headers),
-            handler.request_deserializer,
-            handler.response_serializer,
+            self._answering(handler, details.method, headers), None, handler.response_serializer
         )
 
     def _check_key(self, method: str, headers: Mapping[str, str]) -> None:
+        """Tells of a caller too, if a key does; else his address will."""
         if self._keys is not None and not method.startswith(_OPEN):
-            self._keys.check(headers)
+            caller.set(Caller(self._keys.check(headers)))
 
-    def _answering(self, call: _Call, method: str, headers: Mapping[str, str]) -> _Call:
-        async def answer(messages: AsyncIterator[Any], context: Any) -> Any:  # noqa: ANN401
-            async with self._recorded(method, headers, context) as record:
-                request = await self._received(messages)
-                record.path_model = request.model_name if method == _INFER else None
-                return await call(request, context)
+    def _answering(self, handler: Any, method: str, headers: Mapping[str, str]) -> _Call:  # noqa: ANN401
+        kind, small = handler.request_deserializer.__self__, method != _INFER
+
+        async def answer(messages: AsyncIterator[bytes], context: Any) -> Any:  # noqa: ANN401
+            async with (
+                self._recorded(method, headers, context) as record,
+                self._arriving.message(messages, kind, small=small) as request,
+            ):
+                record.path_model = None if small else request.model_name
+                answering = handler.unary_unary(request, context)
+                del request  # so that it goes as soon as it has been read
+                return await answering
 
         return answer
+
+    def _streaming(self, handler: Any, method: str, headers: Mapping[str, str]) -> Any:  # noqa: ANN401
+        """Not recorded, as it may last for days; its one message, if there is but one, arrives as every other."""
+
+        async def stream(messages: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:  # noqa: ANN401
+            try:
+                self._name_caller(context)
+                with self._streams[bool(handler.unary_stream)].lease() as take:
+                    take(1)
+                    if not handler.unary_stream:
+                        async for answer in handler.stream_stream(messages, context):
+                            yield answer
+                        return
+                    kind = handler.request_deserializer.__self__
+                    async with self._arriving.message(messages, kind, small=True) as request:
+                        pass
+                    async for answer in handler.unary_stream(request, context):
+                        yield answer
+            except LoupeError as error:
+                await _abort(context, error)
+
+        return stream
+
+    def _name_caller(self, context: Any) -> None:  # noqa: ANN401
+        if caller.get() is None:
+            address = context.peer().partition(":")[2].rpartition(":")[0]
+            caller.set(Caller(network_of(unquote(address).strip("[]"))))
 
     def _refusing(self, error: LoupeError, method: str, headers: Mapping[str, str]) -> _Call:
         async def refuse(_: object, context: Any) -> None:  # noqa: ANN401
@@ -108,15 +157,6 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
                 raise error
 
         return refuse
-
-    async def _received(self, messages: AsyncIterator[Any]) -> Any:  # noqa: ANN401
-        try:
-            async with asyncio.timeout(self._timeout_s), self._arriving:
-                async for message in messages:
-                    return message
-        except TimeoutError:
-            raise RequestTimeoutError(f"the message did not arrive within {self._timeout_s:g} s") from None
-        raise RequestError("the call has no message; exactly one is needed")
 
     @asynccontextmanager
     async def _recorded(
@@ -131,7 +171,10 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         record = RequestRecord("grpc" if method == _INFER else "other", "POST", method, headers=headers)
         with self._recorder.request(record):
             try:
-                yield record
+                self._name_caller(context)
+                with self._calls.lease() as take:
+                    take(1)
+                    yield record
                 code = _OK
             except Exception as error:
                 code, record.error_type = _code(error), type(error).__name__

@@ -9,7 +9,8 @@ from grpc_reflection.v1alpha import reflection
 
 from serving.access.keys import ApiKeys
 from serving.access.listening import listen
-from serving.grpc.calls import Calls
+from serving.grpc.arriving import SPARE_BYTES
+from serving.grpc.calls import SPARE_CALLS, Calls
 from serving.grpc.health import Health
 from serving.grpc.protobuf import open_inference_pb2, open_inference_pb2_grpc
 from serving.grpc.servicer import OpenInferenceServicer
@@ -18,8 +19,6 @@ from serving.service import PredictionService
 from serving.settings import Settings
 
 _log = logging.getLogger("loupe.grpc")
-_SPARE_BYTES = 64 * 1024  # of a message for all that is no tensor
-_SPARE_CALLS = 64  # that hold no image: health, metadata
 _IDLE_MS = 300_000
 
 
@@ -48,14 +47,15 @@ class GrpcServer:
         self._settings = settings = service.settings
         self._health = Health(service)
         self._server = grpc.aio.server(
-            interceptors=[Calls(settings, recorder, keys)],
+            interceptors=[Calls(service, recorder, keys)],
             options=[
-                ("grpc.max_receive_message_length", settings.max_request_bytes + _SPARE_BYTES),
+                ("grpc.max_receive_message_length", settings.max_request_bytes + SPARE_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # else two servers would share the port in silence
                 ("grpc.max_connection_idle_ms", _IDLE_MS),
             ],
-            maximum_concurrent_rpcs=settings.max_queued_images + _SPARE_CALLS,
+            # More than `Calls` lets in, so that it can refuse the others with a sentence.
+            maximum_concurrent_rpcs=2 * (settings.max_queued_images + SPARE_CALLS),
         )
         self._add_services(service)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

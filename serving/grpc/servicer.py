@@ -1,5 +1,6 @@
 """GRPCInferenceService: the protocol's calls over gRPC, answered as those over HTTP are."""
 
+from functools import partial
 from typing import Any
 
 from serving.access.control import check_token
@@ -47,11 +48,10 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         remaining_s, longest_s = context.time_remaining(), self._service.settings.request_timeout_s
         timeout_s = longest_s if remaining_s is None else min(remaining_s, longest_s)
         name, version, raw = request.model_name, request.model_version or None, bool(request.raw_input_contents)
-        with self._service.bodies.lease() as take:
-            take(size := request.ByteSize())
-            images, values = self._service.settings.max_request_images, max_values(self._service, name, version)
-            call = await off_loop(lambda: read_request(request, images, values), size)
-            response, _ = await infer(self._service, name, version, call, timeout_s)
+        images, values = self._service.settings.max_request_images, max_values(self._service, name, version)
+        call = await off_loop(partial(read_request, request, images, values), request.ByteSize())
+        del request  # what was read is a copy
+        response, _ = await infer(self._service, name, version, call, timeout_s)
         return write_response(response, raw)
 
     async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, _: _Context) -> pb.RepositoryIndexResponse:

@@ -1,10 +1,9 @@
 """A full house says so before anything else is done for a request: under load, that must cost next to nothing."""
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import QueueFullError
-from serving.access.callers import name_of
+from serving.access.callers import network_of
 from serving.engine.budget import Caller, caller
 from serving.http.errors import error_response
 from serving.service import PredictionService
@@ -19,16 +18,15 @@ class RefuseWhenFull:
     no time left for either.
     """
 
-    def __init__(self, app: ASGIApp, service: PredictionService, *, keyed: bool) -> None:
+    def __init__(self, app: ASGIApp, service: PredictionService) -> None:
         self._app = app
         self._service = service
-        self._keyed = keyed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith(_PREDICTING):
-            client = scope.get("client") or ("",)
-            caller.set(Caller(name_of(Headers(scope=scope), client[0], keyed=self._keyed)))
+            if caller.get() is None:  # no key was asked for
+                caller.set(Caller(network_of((scope.get("client") or ("",))[0])))
             try:
                 self._service.refuse_if_full()
             except QueueFullError as error:

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import UnauthorizedError
 from serving.access.keys import ApiKeys
+from serving.engine.budget import Caller, caller
 from serving.http.errors import error_response
 from serving.http.web import FILES
 
@@ -28,7 +29,7 @@ class RequireKey:
         """Answers one request."""
         if scope["type"] == "http" and not self._is_open(_route_path(scope)):
             try:
-                self._keys.check(Headers(scope=scope))
+                caller.set(Caller(self._keys.check(Headers(scope=scope))))
             except UnauthorizedError as error:
                 await error_response(error)(scope, receive, send)
                 return

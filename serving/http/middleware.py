@@ -25,7 +25,7 @@ def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder,
     settings = service.settings
     app.add_middleware(CatchFaults)
     app.add_middleware(AnswerHead)
-    app.add_middleware(RefuseWhenFull, service=service, keyed=keys is not None)
+    app.add_middleware(RefuseWhenFull, service=service)
     if keys is not None:
         app.add_middleware(
             RequireKey, keys=keys, guard_metrics=settings.metrics_need_key, guard_docs=settings.docs_need_key

@@ -1,0 +1,175 @@
+"""What gRPC may hold: messages count from their first byte, and what lasts for ever leaves room for the rest."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import grpc
+import httpx
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import RequestError, RequestTooLargeError
+from serving.grpc.protobuf import open_inference_pb2 as pb
+from serving.grpc.protobuf.open_inference_pb2_grpc import GRPCInferenceServiceStub
+from serving.grpc.wire import parsed_bytes
+
+TIMEOUT_S = 30
+MIB = 1024 * 1024
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
+INFER_REQUEST = pb.ModelInferRequest.DESCRIPTOR
+
+
+@pytest.fixture
+def both(serve_with: Callable[..., httpx.Client]) -> Iterator[Callable[..., tuple[httpx.Client, grpc.Channel]]]:
+    """A server's two doors."""
+    with ExitStack() as stack:
+
+        def start(**settings) -> tuple[httpx.Client, grpc.Channel]:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            client = serve_with(grpc_port=port, **settings)
+            options = [("grpc.max_send_message_length", -1)]
+            return client, stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}", options))
+
+        yield start
+
+
+def photo_call(*photos: bytes) -> pb.ModelInferRequest:
+    request = pb.ModelInferRequest(model_name="orientation")
+    request.inputs.add(name="image", datatype="BYTES", shape=[len(photos)]).contents.bytes_contents.extend(photos)
+    return request
+
+
+def held(client: httpx.Client) -> float:
+    lines = client.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("loupe_held_bytes "))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_watches_without_a_key_leave_room_for_every_other_call(both, tmp_path, zoo):
+    keys = tmp_path / "keys"
+    keys.write_text("secret")
+    _, channel = both(api_keys_file=keys)
+    health = health_pb2_grpc.HealthStub(channel)
+    watches = [health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S) for _ in range(80)]
+    codes = [first_of(watch) for watch in watches]
+    assert codes.count(None) == 8
+    assert codes.count(FULL) == 72
+    for _ in range(3):
+        health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+        stub = GRPCInferenceServiceStub(channel)
+        stub.ModelInfer(photo_call(zoo.png()), metadata=(("x-api-key", "secret"),), timeout=TIMEOUT_S)
+    watches[codes.index(None)].cancel()
+    wait_for(lambda: first_of(health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)) is None)
+
+
+def first_of(watch) -> grpc.StatusCode | None:
+    try:
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+    except grpc.RpcError as error:
+        return error.code()
+    return None
+
+
+def test_reflections_are_few_at_a_time(both):
+    _, channel = both()
+    unfinished = threading.Event()
+
+    def asked() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        unfinished.wait(TIMEOUT_S)
+
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    calls = [stub.ServerReflectionInfo(asked(), timeout=TIMEOUT_S) for _ in range(3)]
+    for call in calls[:2]:
+        assert next(call).list_services_response.service
+    with pytest.raises(grpc.RpcError, match="one caller may hold 2"):
+        next(calls[2])
+    unfinished.set()
+
+
+def test_messages_that_do_not_come_leave_half_of_the_budget_to_others(both, zoo):
+    settings = {"max_held_bytes": 80 * MIB, "max_request_bytes": 8 * MIB, "max_image_bytes": 8 * MIB}
+    client, channel = both(**settings)
+    unfinished = threading.Event()
+    send = channel.stream_unary(INFER, lambda message: message)
+    with ExitStack() as stack:
+        stack.callback(unfinished.set)
+        calls = [send.future(iter(lambda: unfinished.wait(TIMEOUT_S), True), timeout=TIMEOUT_S) for _ in range(20)]
+        wait_for(lambda: held(client) > 15 * MIB)
+        assert held(client) < 17 * MIB  # of one address two of the four places, each as large as the largest message
+        assert client.post("/v1/models/orientation:predict", content=zoo.png()).status_code == 200
+        for call in calls:
+            call.cancel()
+    wait_for(lambda: held(client) == 0)
+
+
+def test_a_message_counts_until_it_is_answered(both, zoo):
+    client, channel = both(threads=1)
+    slow = zoo.encode(zoo.lit(size=(6000, 6000)), "PNG")
+    call = GRPCInferenceServiceStub(channel).ModelInfer.future(photo_call(*[slow] * 4), timeout=TIMEOUT_S)
+    wait_for(lambda: 2 * 4 * len(slow) <= held(client) < MIB)  # as it came, and what was made of it
+    call.result()
+    wait_for(lambda: held(client) == 0)
+
+
+def test_millions_of_empty_photos_are_refused_before_one_is_made(both):
+    client, channel = both()
+    contents = b"\x42\x00" * 4_000_000
+    tensor = b"\x0a\x05image\x12\x05BYTES\x1a\x01\x01" + b"\x2a" + varint(len(contents)) + contents
+    message = b"\x0a\x0borientation\x2a" + varint(len(tensor)) + tensor
+    call = channel.unary_unary(INFER)
+    started = time.monotonic()
+    with pytest.raises(grpc.RpcError, match="more than the 2048 fields that are allowed") as raised:
+        call(message, timeout=TIMEOUT_S)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert time.monotonic() - started < 10
+    wait_for(lambda: held(client) == 0)
+
+
+@pytest.mark.parametrize("message", [b"\xff", b"\x0a\x7f", b"\x0b\x0c", b"\x0a\x01\xff", b"\x80" * 20])
+def test_a_message_that_is_none_is_an_invalid_argument(both, message):
+    _, channel = both()
+    with pytest.raises(grpc.RpcError) as raised:
+        channel.unary_unary(INFER)(message, timeout=TIMEOUT_S)
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def varint(value: int) -> bytes:
+    digits = []
+    while value > 127:
+        digits.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*digits, value])
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20), st.lists(st.integers(0, 2**32 - 1), max_size=200))
+def test_what_a_message_takes_is_counted_on_the_wire(photos, numbers):
+    request = photo_call(*photos)
+    request.inputs[0].contents.uint_contents.extend(numbers)
+    data = request.SerializeToString()
+    size = parsed_bytes(data, INFER_REQUEST, 1000)
+    assert size >= len(data) + 4 * len(numbers) + 16 * len(photos)
+    with pytest.raises(RequestTooLargeError, match="more than the 3 fields"):
+        parsed_bytes(data, INFER_REQUEST, 3)
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_upset_the_count(data):
+    try:
+        assert parsed_bytes(data, INFER_REQUEST, 50) >= len(data)
+    except (RequestError, RequestTooLargeError):
+        return
