@@ -10,7 +10,7 @@ RUN python3 -m venv /uv && /uv/bin/pip install --no-cache-dir --require-hashes -
 RUN /uv/bin/uv venv --python "$(command -v python3)" /opt/loupe
 WORKDIR /build
 
-# A wheel of the two rooms that serve; the models are in it, beside the code of models/.
+# A wheel of the two rooms that serve, without the command of the one that trains; the models lie beside the code of models/.
 FROM build AS wheel
 COPY requirements/build.txt requirements/
 COPY LICENSE README.md pyproject.toml ./
@@ -18,6 +18,7 @@ COPY models models
 COPY serving serving
 ARG REVISION=unknown
 RUN echo "${REVISION}" > serving/REVISION \
+    && sed -i '/^loupe-train = /d' pyproject.toml \
     && /uv/bin/uv build --wheel --build-constraints requirements/build.txt --require-hashes --out-dir /wheel
 
 # The dependencies first: they change seldom, so that most builds find them in the cache.

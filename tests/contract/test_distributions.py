@@ -76,6 +76,15 @@ def test_both_have_one_version():
     assert f"\n## {projects[0]['version']} - " in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_the_image_brings_no_command_whose_room_it_lacks():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    copied = set(re.findall(r"^COPY (\w+) \1$", dockerfile, re.MULTILINE))
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    left_out = {name for name, place in scripts.items() if place.partition(".")[0] not in copied}
+    assert left_out == set(re.findall(r"sed -i '/\^([\w-]+) = /d' pyproject.toml", dockerfile))
+    assert left_out < set(scripts)
+
+
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment in which docs/client.md's first line was run, as it stands there."""
