@@ -19,8 +19,8 @@ class Observer:
     def predicted(self, model: str, version: str, predictions: Sequence[tuple[str, bool, float]]) -> None:
         """A version said these (label, certain, probability), one for each image."""
 
-    def batch_ran(self, model: str, images: int) -> None:
-        """One call of a model took this many images."""
+    def batch_ran(self, model: str, version: str, images: int) -> None:
+        """One call of a version took this many images."""
 
     def dropped(self, model: str, images: int, reason: DropReason) -> None:
         """Images went unanswered: their caller left, or their time was up."""

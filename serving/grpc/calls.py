@@ -31,7 +31,13 @@ from serving.observability.logging import request_id
 from serving.observability.recorder import Recorder, RequestRecord
 from serving.service import PredictionService
 
+
+class _UnknownCallError(RequestError):
+    """There is no such call."""
+
+
 CODES: Mapping[type[LoupeError], tuple[grpc.StatusCode, int]] = {
+    _UnknownCallError: (grpc.StatusCode.UNIMPLEMENTED, 404),
     ImageError: (grpc.StatusCode.INVALID_ARGUMENT, 400),
     RequestError: (grpc.StatusCode.INVALID_ARGUMENT, 400),
     RequestTimeoutError: (grpc.StatusCode.DEADLINE_EXCEEDED, 408),
@@ -94,7 +100,9 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         except UnauthorizedError as error:
             return grpc.stream_unary_rpc_method_handler(self._refusing(error, details.method, headers))
         if handler is None:
-            return handler
+            return grpc.stream_unary_rpc_method_handler(
+                self._refusing(_unknown(details.method), details.method, headers)
+            )
         if not handler.unary_unary:
             watch = self._streaming(handler, details.method, headers)
             deserializer = None if handler.unary_stream else handler.request_deserializer
@@ -182,6 +190,12 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
             finally:
                 record.status = code[1]
                 _log_call(record, code[0])
+
+
+def _unknown(method: str) -> LoupeError:
+    return _UnknownCallError(
+        f"Loupe does not offer {method[:200]}; ServerMetadata names the extensions that it has, reflection all calls"
+    )
 
 
 def _log_call(record: RequestRecord, code: grpc.StatusCode) -> None:

@@ -1,4 +1,4 @@
-"""The standard gRPC health service: of the whole server under the name "", of each model under its own.
+"""The standard gRPC health service: of the whole server under "" and its service's name, of each model under its own.
 
 Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2_grpc import HealthServicer
 
 from serving.service import PredictionService
 
+_SERVICE = "inference.GRPCInferenceService"
 _LOOK_AGAIN_S = 0.5
 
 
@@ -44,7 +45,7 @@ class Health(HealthServicer):  # type: ignore[misc]  # grpcio ships no types
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     def _status(self, name: str) -> int:
-        if name not in ("", *self._service.models):
+        if name not in ("", _SERVICE, *self._service.models):
             return int(pb.HealthCheckResponse.SERVICE_UNKNOWN)
         ready = self._service.ready
         return int(pb.HealthCheckResponse.SERVING if ready else pb.HealthCheckResponse.NOT_SERVING)

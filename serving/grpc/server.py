@@ -14,7 +14,7 @@ from serving.grpc.calls import SPARE_CALLS, Calls
 from serving.grpc.health import Health
 from serving.grpc.protobuf import open_inference_pb2, open_inference_pb2_grpc
 from serving.grpc.servicer import OpenInferenceServicer
-from serving.observability.recorder import Recorder
+from serving.observability.metrics import Metrics
 from serving.service import PredictionService
 from serving.settings import Settings
 
@@ -38,7 +38,7 @@ class GrpcServer:
         port: the one that it listens on.
     """
 
-    def __init__(self, service: PredictionService, recorder: Recorder, keys: ApiKeys | None = None) -> None:
+    def __init__(self, service: PredictionService, metrics: Metrics, keys: ApiKeys | None = None) -> None:
         """Takes the port; call it in the event loop.
 
         Raises:
@@ -47,7 +47,7 @@ class GrpcServer:
         self._settings = settings = service.settings
         self._health = Health(service)
         self._server = grpc.aio.server(
-            interceptors=[Calls(service, recorder, keys)],
+            interceptors=[Calls(service, metrics.recorder, keys)],
             options=[
                 ("grpc.max_receive_message_length", settings.max_request_bytes + SPARE_BYTES),
                 ("grpc.max_send_message_length", -1),
@@ -57,7 +57,7 @@ class GrpcServer:
             # More than `Calls` lets in, so that it can refuse the others with a sentence.
             maximum_concurrent_rpcs=2 * (settings.max_queued_images + SPARE_CALLS),
         )
-        self._add_services(service)
+        self._add_services(service, metrics)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self.port: int = self._server.add_insecure_port(f"{host}:{settings.grpc_port}")
 
@@ -72,8 +72,9 @@ class GrpcServer:
         self._health.end()
         await self._server.stop(self._settings.request_timeout_s)
 
-    def _add_services(self, service: PredictionService) -> None:
-        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(OpenInferenceServicer(service), self._server)
+    def _add_services(self, service: PredictionService, metrics: Metrics) -> None:
+        servicer = OpenInferenceServicer(service, metrics)
+        open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         named = (open_inference_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
         services = [one.full_name for file in named for one in file.services_by_name.values()]

@@ -3,13 +3,19 @@
 from functools import partial
 from typing import Any
 
+from google.protobuf.json_format import ParseDict
+
+from models.errors import ModelNotFoundError
 from serving.access.control import check_token
 from serving.grpc.messages import read_request, write_metadata, write_response
 from serving.grpc.protobuf import open_inference_pb2 as pb
 from serving.grpc.protobuf.open_inference_pb2_grpc import GRPCInferenceServiceServicer
+from serving.observability.metrics import Metrics
+from serving.open_inference.configuration import model_config
 from serving.open_inference.infer import describe, infer, max_values
 from serving.open_inference.messages import ServerMetadata
 from serving.open_inference.repository import read_index, refuse_overrides
+from serving.open_inference.statistics import model_statistics
 from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 
@@ -19,8 +25,9 @@ _Context = Any  # grpc.aio.ServicerContext; grpcio ships no types
 class OpenInferenceServicer(GRPCInferenceServiceServicer):
     """One method for each call; a LoupeError becomes a status outside, in ``serving.grpc.calls``."""
 
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, metrics: Metrics) -> None:
         self._service = service
+        self._metrics = metrics
 
     async def ServerLive(self, _: pb.ServerLiveRequest, __: _Context) -> pb.ServerLiveResponse:
         """The event loop turns."""
@@ -31,8 +38,11 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         return pb.ServerReadyResponse(ready=self._service.ready)
 
     async def ModelReady(self, request: pb.ModelReadyRequest, _: _Context) -> pb.ModelReadyResponse:
-        """The same of one model; a model that is not there is NOT_FOUND."""
-        self._service.classifier(request.name, request.version or None)
+        """The same of one model; one that is not there is not ready, as with Triton."""
+        try:
+            self._service.classifier(request.name, request.version or None)
+        except ModelNotFoundError:
+            return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=self._service.ready)
 
     async def ServerMetadata(self, _: pb.ServerMetadataRequest, __: _Context) -> pb.ServerMetadataResponse:
@@ -42,6 +52,19 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
     async def ModelMetadata(self, request: pb.ModelMetadataRequest, _: _Context) -> pb.ModelMetadataResponse:
         """What a model takes and gives."""
         return write_metadata(describe(self._service, request.name, request.version or None))
+
+    async def ModelConfig(self, request: pb.ModelConfigRequest, _: _Context) -> pb.ModelConfigResponse:
+        """Triton's configuration of a model."""
+        config = model_config(self._service, request.name, request.version or None)
+        ParseDict({"config": config}, answer := pb.ModelConfigResponse())
+        return answer
+
+    async def ModelStatistics(self, request: pb.ModelStatisticsRequest, _: _Context) -> pb.ModelStatisticsResponse:
+        """Triton's statistics of a version, of a model, or of all that is loaded."""
+        name, version = request.name or None, request.version or None
+        statistics = model_statistics(self._service, self._metrics.totals, name, version)
+        ParseDict(statistics, answer := pb.ModelStatisticsResponse())
+        return answer
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: _Context) -> pb.ModelInferResponse:
         """Probabilities of encoded photos or ready-made tensors."""

@@ -97,7 +97,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if service.settings.reload == "watch":
             await stack.enter_async_context(watching(service.settings.models, service.registry.refresh))
         if service.settings.grpc_port is not None:
-            grpc = _grpc_server().GrpcServer(service, app.state.metrics.recorder, app.state.keys)
+            grpc = _grpc_server().GrpcServer(service, app.state.metrics, app.state.keys)
             await stack.enter_async_context(grpc)
         yield
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, product
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from serving.engine.observer import DropReason, ReloadOutcome
 from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
+from serving.observability.totals import Totals
 from serving.service import PredictionService
 from serving.settings.version import git_revision, service_version
 
@@ -19,6 +20,7 @@ _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *_SECONDS)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64)
 _PROBABILITY = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
 _OURS = 500
+_FAILED = 400
 _WATCHED = ("QueueFullError", "DeadlineExceededError", "NotReadyError", "UnauthorizedError")
 
 
@@ -59,15 +61,32 @@ class Metrics(RecordingObserver):
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
+    def totals(self, model: str, version: str) -> Totals:
+        """What has been counted of one version since the start."""
+        counted = [
+            self._requests,
+            self._predictions,
+            self._duration,
+            self._failed_s,
+            self._stage,
+            self._batch,
+            self._last,
+        ]
+        of_it = {"model": model, "version": version}
+        samples = [one for metric in (*counted, self._last) for family in metric.collect() for one in family.samples]
+        return Totals.of([one for one in samples if of_it.items() <= one.labels.items()])
+
     def predicted(self, model: str, version: str, predictions: Sequence[tuple[str, bool, float]]) -> None:
         """See Observer."""
+        if predictions:
+            self._last.labels(model, version).set_to_current_time()
         for label, certain, probability in predictions:
             self._predictions.labels(model, version, label, str(certain).lower()).inc()
             self._probability.labels(model).observe(probability)
 
-    def batch_ran(self, model: str, images: int) -> None:
+    def batch_ran(self, model: str, version: str, images: int) -> None:
         """See Observer."""
-        self._batch.labels(model).observe(images)
+        self._batch.labels(model, version).observe(images)
 
     def dropped(self, model: str, images: int, reason: DropReason) -> None:
         """See Observer."""
@@ -91,15 +110,21 @@ class Metrics(RecordingObserver):
         self._duration = Histogram(
             "loupe_request_duration_seconds",
             "From a request's headers to the last byte of its answer, where a model was asked.",
-            ["protocol", "model"],
+            ["protocol", "model", "version"],
             buckets=_SECONDS,
             registry=self._registry,
         )
         self._stage = Histogram(
             "loupe_request_stage_duration_seconds",
             "A request's steps: receive, decode, preprocess, queue, inference, respond; of its images the longest.",
-            ["protocol", "model", "stage"],
+            ["protocol", "model", "version", "stage"],
             buckets=_STAGE_SECONDS,
+            registry=self._registry,
+        )
+        self._failed_s = Counter(
+            "loupe_failed_request_seconds",
+            "Of those seconds, the ones of requests that ended in an error.",
+            ["protocol", "model", "version"],
             registry=self._registry,
         )
         self._rejected = Counter(
@@ -116,6 +141,12 @@ class Metrics(RecordingObserver):
             ["model", "version", "label", "certain"],
             registry=self._registry,
         )
+        self._last = Gauge(
+            "loupe_last_prediction_timestamp_seconds",
+            "When an image was last answered, in seconds since 1970.",
+            ["model", "version"],
+            registry=self._registry,
+        )
         self._probability = Histogram(
             "loupe_prediction_probability_ratio",
             "Calibrated probability of the label that was answered.",
@@ -124,7 +155,11 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._batch = Histogram(
-            "loupe_batch_images", "Images in one call of a model.", ["model"], buckets=_IMAGES, registry=self._registry
+            "loupe_batch_images",
+            "Images in one call of a model.",
+            ["model", "version"],
+            buckets=_IMAGES,
+            registry=self._registry,
         )
         self._dropped = Counter(
             "loupe_dropped_images",
@@ -158,10 +193,12 @@ class Metrics(RecordingObserver):
     def _count(self, record: RequestRecord) -> None:
         for model, version in (record.versions or {self._known(record.path_model): ""}).items():
             self._requests.labels(record.protocol, model, version, str(record.status)).inc()
-        for model in record.versions:
-            self._duration.labels(record.protocol, model).observe(record.duration_s)
-        for model, (stage, seconds) in product(record.versions, record.stages_s.items()):
-            self._stage.labels(record.protocol, model, stage).observe(seconds)
+        for asked in record.versions.items():
+            self._duration.labels(record.protocol, *asked).observe(record.duration_s)
+            if record.status >= _FAILED:
+                self._failed_s.labels(record.protocol, *asked).inc(record.duration_s)
+        for asked, (stage, seconds) in product(record.versions.items(), record.stages_s.items()):
+            self._stage.labels(record.protocol, *asked, stage).observe(seconds)
         if record.error_type is not None and record.status != _OURS:
             self._rejected.labels(record.protocol, record.error_type).inc()
 

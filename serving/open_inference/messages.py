@@ -20,6 +20,11 @@ Parameters = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value
 Extent = Annotated[int, Field(strict=True, ge=0, le=2**31)]
 
 
+def _text(value: object) -> object:
+    """Clients number their requests, and not all write the number as text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class InputTensor(BaseModel):
     """One input.
 
@@ -52,7 +57,7 @@ class RequestedOutput(BaseModel):
 class InferRequest(BaseModel):
     """One infer call; no outputs: all of them."""
 
-    id: str | None = None
+    id: Annotated[str | None, BeforeValidator(_text)] = None
     parameters: Parameters = {}
     inputs: list[InputTensor]
     outputs: list[RequestedOutput] | None = None
@@ -81,7 +86,13 @@ class ServerMetadata(BaseModel):
 
     name: str = "loupe"
     version: str = Field(default_factory=service_version)
-    extensions: tuple[str, ...] = ("binary_tensor_data", "classification", "model_repository")
+    extensions: tuple[str, ...] = (
+        "binary_tensor_data",
+        "classification",
+        "model_configuration",
+        "model_repository",
+        "statistics",
+    )
 
 
 class ModelReady(BaseModel):

@@ -27,6 +27,9 @@ from serving.settings import Settings
 from serving.versions.registry import Registry
 from serving.versions.served_model import Route, ServedModel
 
+_ANY = "0"
+"""OpenVINO's clients send this version where they mean the default."""
+
 
 class PredictionService:
     """All classifiers of a repository, each loaded, warm and right on its golden samples.
@@ -97,7 +100,7 @@ class PredictionService:
         Raises:
             ModelNotFoundError: it is not loaded.
         """
-        return self.model(name).find(version, label)
+        return self.model(name).find(None if version == _ANY else version, label)
 
     def route(self, name: str, version: str | None = None, label: str | None = None) -> Route:
         """Where the next call goes: as ``classifier``, but the labels' shares and the shadow count.
@@ -105,7 +108,7 @@ class PredictionService:
         Raises:
             ModelNotFoundError: it is not loaded.
         """
-        if version is None and label is None:
+        if version in (None, _ANY) and label is None:
             return self.model(name).route(self._random.random())
         return Route(self.classifier(name, version, label))
 

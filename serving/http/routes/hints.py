@@ -1,5 +1,7 @@
 """Calls that other servers have and this one has not: a sentence in the place of a riddle. None is documented."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
@@ -26,6 +28,25 @@ def _refuse_post(model: str, verb: str) -> None:
     )
 
 
+_NOT_OFFERED = {
+    "/v2/logging": "log settings: LOUPE_LOG_LEVEL is read at the start",
+    "/v2/trace/setting": "trace settings: LOUPE_TRACING_ENDPOINT is read at the start",
+    "/v2/models/{model}/trace/setting": "trace settings: LOUPE_TRACING_ENDPOINT is read at the start",
+    "/v2/systemsharedmemory/{rest:path}": "shared memory: send tensors in the body",
+    "/v2/cudasharedmemory/{rest:path}": "shared memory: send tensors in the body",
+}
+"""Extensions of Triton's that its clients ask for."""
+
+
+def _refusing(what: str) -> Callable[[], None]:
+    def refuse() -> None:
+        raise RequestError(f"Loupe does not offer {what}; GET /v2 names the extensions that it has")
+
+    return refuse
+
+
+for _path, _what in _NOT_OFFERED.items():
+    router.add_api_route(_path, _refusing(_what), methods=["GET", "POST"])
 for _path in _OF_ONE:
     router.add_api_route(_path + ":{verb}", _refuse_get, methods=["GET"])
     router.add_api_route(_path + ":{verb}", _refuse_post, methods=["POST"])

@@ -3,7 +3,7 @@
 Source: https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 
@@ -14,6 +14,7 @@ from serving.http.routes.disconnect import while_connected
 from serving.http.routes.predict import server_timing
 from serving.http.routes.stream import read_all
 from serving.http.schemas import Live, Ready
+from serving.open_inference.configuration import model_config
 from serving.open_inference.framing import HEADER, read_request, wants_binary, write_response
 from serving.open_inference.infer import describe, infer, max_values
 from serving.open_inference.messages import (
@@ -23,6 +24,7 @@ from serving.open_inference.messages import (
     ModelReady,
     ServerMetadata,
 )
+from serving.open_inference.statistics import model_statistics
 from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 
@@ -58,43 +60,99 @@ async def ready(service: Service) -> Ready:
     return Ready()
 
 
+@router.get("/models/stats")
+async def all_stats(request: Request, service: Service) -> dict[str, Any]:
+    """Triton's statistics of all versions that are loaded: requests, images, batches and how long each step took."""
+    return model_statistics(service, request.app.state.metrics.totals)
+
+
 @router.get("/models/{model}", responses=documented(ModelNotFoundError))
-@router.get("/models/{model}/versions/{version}", responses=documented(ModelNotFoundError))
-async def metadata(model: str, service: Service, version: str | None = None) -> ModelMetadataResponse:
+async def tensors(model: str, service: Service) -> ModelMetadataResponse:
     """What a model takes and gives."""
+    return describe(service, model, None)
+
+
+@router.get("/models/{model}/versions/{version}", responses=documented(ModelNotFoundError))
+async def version_tensors(model: str, version: str, service: Service) -> ModelMetadataResponse:
+    """What a version takes and gives."""
     return describe(service, model, version)
 
 
+@router.get("/models/{model}/config", responses=documented(ModelNotFoundError))
+async def config(model: str, service: Service) -> dict[str, Any]:
+    """Triton's configuration of a model."""
+    return model_config(service, model, None)
+
+
+@router.get("/models/{model}/versions/{version}/config", responses=documented(ModelNotFoundError))
+async def version_config(model: str, version: str, service: Service) -> dict[str, Any]:
+    """The same of one version."""
+    return model_config(service, model, version)
+
+
+@router.get("/models/{model}/stats", responses=documented(ModelNotFoundError))
+async def stats(model: str, request: Request, service: Service) -> dict[str, Any]:
+    """The same of one model."""
+    return model_statistics(service, request.app.state.metrics.totals, model)
+
+
+@router.get("/models/{model}/versions/{version}/stats", responses=documented(ModelNotFoundError))
+async def version_stats(model: str, version: str, request: Request, service: Service) -> dict[str, Any]:
+    """The same of one version."""
+    return model_statistics(service, request.app.state.metrics.totals, model, version)
+
+
 @router.get("/models/{model}/ready", responses=documented(ModelNotFoundError, NotReadyError))
-@router.get("/models/{model}/versions/{version}/ready", responses=documented(ModelNotFoundError, NotReadyError))
-async def model_ready(model: str, service: Service, version: str | None = None) -> ModelReady:
+async def model_ready(model: str, service: Service) -> ModelReady:
     """The model is loaded, warm and right on its golden samples; else 404 or 503."""
-    service.classifier(model, version)
-    _refuse_unready(service)
-    return ModelReady(name=model)
+    return _ready(service, model, None)
+
+
+@router.get("/models/{model}/versions/{version}/ready", responses=documented(ModelNotFoundError, NotReadyError))
+async def version_ready(model: str, version: str, service: Service) -> ModelReady:
+    """The same of one version."""
+    return _ready(service, model, version)
 
 
 @router.post("/models/{model}/infer", openapi_extra=_BODY, responses=_ANSWERS)
-@router.post("/models/{model}/versions/{version}/infer", openapi_extra=_BODY, responses=_ANSWERS)
-async def infer_(
-    model: str,
-    request: Request,
-    service: Service,
-    patience: Patience,
-    version: str | None = None,
-    header_length: HeaderLength = None,
+async def infer_tensors(
+    model: str, request: Request, service: Service, patience: Patience, header_length: HeaderLength = None
 ) -> Response:
     """Probabilities of encoded photos or ready-made tensors, as JSON or binary."""
-    values = max_values(service, model, version)  # a wrong name is refused before the body is read
+    return await _infer(request, service, patience, (model, None), header_length)
+
+
+@router.post("/models/{model}/versions/{version}/infer", openapi_extra=_BODY, responses=_ANSWERS)
+async def infer_version(
+    model: str, version: str, request: Request, service: Service, patience: Patience, header_length: HeaderLength = None
+) -> Response:
+    """The same of one version."""
+    return await _infer(request, service, patience, (model, version), header_length)
+
+
+async def _infer(
+    request: Request,
+    service: PredictionService,
+    patience: Patience,
+    asked: tuple[str, str | None],
+    header_length: str | None,
+) -> Response:
+    values = max_values(service, *asked)  # a wrong name is refused before the body is read
     with service.bodies.lease() as take:
         body = await read_all(request, service.settings, take)
         call = await off_loop(lambda: read_request(body, header_length, values), len(body))
         binary = wants_binary(call)
         async with while_connected(request):
-            answer, timing = await infer(service, model, version, call, patience.left_s)
+            answer, timing = await infer(service, *asked, call, patience.left_s)
     response = _response(answer, binary)
     response.headers["Server-Timing"] = server_timing(timing)
     return response
+
+
+def _ready(service: PredictionService, model: str, version: str | None) -> ModelReady:
+    service.classifier(model, version)
+    _refuse_unready(service)
+    return ModelReady(name=model)
 
 
 def _response(answer: InferResponse, binary: bool) -> Response:

@@ -155,7 +155,7 @@ def test_a_message_that_does_not_come_is_given_up(serve_grpc):
 
 def test_health_is_that_of_the_server_and_of_each_model(serve_grpc):
     stub = health_pb2_grpc.HealthStub(serve_grpc())
-    for name in ("", "orientation", "selfie"):
+    for name in ("", "inference.GRPCInferenceService", "orientation", "selfie"):
         answer = stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=TIMEOUT_S)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
     code, _ = code_of(lambda: stub.Check(health_pb2.HealthCheckRequest(service="nope"), timeout=TIMEOUT_S))

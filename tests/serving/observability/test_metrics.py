@@ -30,7 +30,7 @@ def used(serve_with, zoo):
     client = serve_with(max_request_images=4)
     client.post("/v1/predict", content=zoo.png())
     client.post("/v1/models/orientation:predict", files=[("image", zoo.png(side)) for side in zoo.sides])
-    client.post("/v1/models/orientation:predict", content=b"no image")
+    client.post("/v1/models/orientation:predict", content=b"\0 no image")
     client.post("/v1/models/orientation:predict", files=[("image", b"x")] * 5)
     client.post("/v2/models/selfie/infer", content=zoo.png(), headers={"Inference-Header-Content-Length": "0"})
     for number in range(3):

@@ -22,12 +22,20 @@ MODEL = {
     "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 32, 32, 3]}],
     "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 4]}],
 }
-EXTENSIONS = ["binary_tensor_data", "classification", "model_repository"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"]
 INDEX = [
     {"name": "orientation", "version": "1", "state": "READY", "reason": ""},
     {"name": "selfie", "version": "3", "state": "READY", "reason": ""},
 ]
 TOKEN = "a token for control calls"
+CONFIG = {
+    "name": "orientation",
+    "platform": "onnxruntime_onnx",
+    "backend": "onnxruntime",
+    "max_batch_size": 64,
+    "input": [{"name": "image", "data_type": "TYPE_UINT8", "format": "FORMAT_NHWC", "dims": [32, 32, 3]}],
+    "output": [{"name": "probabilities", "data_type": "TYPE_FP32", "dims": [4]}],
+}
 SIX_PLACES = 1e-6
 
 
@@ -72,12 +80,31 @@ def labels(classes: list[str]) -> list[str]:
     return [text.split(":")[2] for text in classes[::2]]
 
 
+def check_statistics(before: dict, after: dict, photos: int) -> None:
+    """What one request more has changed, as perf_analyzer reads it; gRPC's JSON has numbers as text."""
+    changed = {name: int(after[name]) - int(before.get(name, 0)) for name in ("inference_count", "execution_count")}
+    assert changed["inference_count"] == photos
+    assert 1 <= changed["execution_count"] <= photos
+    assert int(after["last_inference"]) > 1_700_000_000_000
+    spent = {}
+    for step in ("success", "queue", "compute_input", "compute_infer", "compute_output"):
+        old, new = (one.get("inference_stats", {}).get(step, {}) for one in (before, after))
+        assert int(new["count"]) - int(old.get("count", 0)) == 1
+        spent[step] = int(new["ns"]) - int(old.get("ns", 0))
+        assert spent[step] > 0
+    assert spent["success"] > spent["compute_infer"] + spent["compute_output"]
+
+
 def test_tritonclient_http(asked: Asked):
     got = asked.run("triton_http")
     assert (got["live"], got["ready"], got["model_ready"], got["version_ready"]) == (True, True, True, [True, False])
     assert (got["server"]["name"], got["server"]["extensions"]) == ("loupe", EXTENSIONS)
     assert got["model"] == got["version"] == MODEL
     assert got["index"] == INDEX
+    assert {name: got["config"][name] for name in CONFIG} == CONFIG
+    check_statistics(*got["statistics"], photos=len(SIDES))
+    assert [(one["name"], one["version"]) for one in got["all_statistics"]] == [("orientation", "1"), ("selfie", "3")]
+    assert all("does not offer" in message for message in got["not_offered"].values())
     repository = got["repository"]
     assert (repository["refused"], repository["gone"], repository["back"]) == ("401", False, True)
     assert repository["states"] in (["UNAVAILABLE"], ["UNLOADING"])
@@ -108,6 +135,16 @@ def test_tritonclient_grpc(asked: Asked):
     assert dict.fromkeys(got["by_photo"], asked.by_photo) == got["by_photo"]
     assert dict.fromkeys(got["by_pixels"], asked.by_pixels) == got["by_pixels"]
     assert labels(got["classes"]) == list(SIDES)
+    config = got["config"]["config"]
+    assert config["input"] == [CONFIG["input"][0] | {"dims": ["32", "32", "3"]}]
+    assert config["output"] == [CONFIG["output"][0] | {"dims": ["4"]}]
+    assert {name: config[name] for name in ("name", "platform", "backend", "max_batch_size")}.items() <= CONFIG.items()
+    check_statistics(*got["statistics"], photos=len(SIDES))
+    assert [(one["name"], one["version"]) for one in got["all_statistics"]] == [("orientation", "1"), ("selfie", "3")]
+    assert all(status == "StatusCode.UNIMPLEMENTED" for status, _ in got["not_offered"].values())
+    assert all("Loupe does not offer /inference" in message for _, message in got["not_offered"].values())
+    assert got["gone_is_ready"] is False
+    assert "shared memory is not offered" in got["shared_memory"]
     repository = got["repository"]
     assert (repository["refused"], repository["back"]) == ("StatusCode.UNAUTHENTICATED", True)
     assert repository["states"] in (["UNAVAILABLE"], ["UNLOADING"])

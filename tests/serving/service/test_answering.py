@@ -21,7 +21,7 @@ class Batches(Observer):
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    def batch_ran(self, model: str, images: int) -> None:
+    def batch_ran(self, model: str, version: str, images: int) -> None:
         self.sizes.append(images)
 
 

@@ -45,7 +45,7 @@ def test_server_and_model_tell_what_they_are(client):
     server = client.get("/v2").json()
     assert (server["name"], server["extensions"]) == (
         "loupe",
-        ["binary_tensor_data", "classification", "model_repository"],
+        ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"],
     )
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
@@ -105,8 +105,47 @@ def test_server_timing_names_the_steps(client, zoo):
         assert [part.split(";")[0] for part in header.split(", ")] == ["decode", "preprocess", "queue", "inference"]
 
 
-def test_the_id_comes_back(client, zoo):
-    assert client.post(INFER, json=photo_call(zoo.png(), id="42")).json()["id"] == "42"
+@pytest.mark.parametrize("given", ["42", 42])
+def test_the_id_comes_back(client, zoo, given):
+    assert client.post(INFER, json=photo_call(zoo.png(), id=given)).json()["id"] == "42"
+
+
+def test_statistics_are_those_of_the_metrics(serve_with, zoo):
+    client = serve_with()
+    for photo in (zoo.png(), b"no image"):
+        client.post(INFER, content=photo, headers={HEADER: "0"})
+    [one] = client.get("/v2/models/orientation/versions/1/stats").json()["model_stats"]
+    spent = one["inference_stats"]
+    assert (one["inference_count"], one["execution_count"]) == (1, 1)
+    assert (spent["success"]["count"], spent["fail"]["count"], spent["cache_hit"]["count"]) == (1, 1, 0)
+    scraped = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line[0] != "#")
+    of_it = 'model="orientation",protocol="open_inference"'
+    seconds = float(scraped[f'loupe_request_stage_duration_seconds_sum{{{of_it},stage="inference",version="1"}}'])
+    assert spent["compute_infer"] == {"count": 2, "ns": round(seconds * 1e9)}
+    all_s = float(scraped[f'loupe_request_duration_seconds_sum{{{of_it},version="1"}}'])
+    assert spent["success"]["ns"] + spent["fail"]["ns"] == pytest.approx(all_s * 1e9, abs=2)
+    assert client.get("/v2/models/orientation/stats").json() == {"model_stats": [one]}
+    names = [stat["name"] for stat in client.get("/v2/models/stats").json()["model_stats"]]
+    assert names == ["orientation", "selfie"]
+    for path in ("/v2/models/nope/stats", "/v2/models/selfie/versions/1/stats", "/v2/models/nope/config"):
+        assert client.get(path).status_code == 404
+
+
+def test_version_0_is_the_default_one(client, zoo):
+    assert client.get("/v2/models/selfie/versions/0").json() == client.get("/v2/models/selfie").json()
+    for path in ("/v2/models/selfie/versions/0/infer", "/v1/models/selfie/versions/0:predict"):
+        answer = client.post(path, content=zoo.png(), headers={HEADER: "0"}).json()
+        assert "3" in (answer.get("model_version"), answer.get("version"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["logging", "trace/setting", "models/selfie/trace/setting", "systemsharedmemory/status", "cudasharedmemory/x"],
+)
+def test_other_extensions_of_triton_say_that_they_are_not_offered(client, path):
+    answer = client.get(f"/v2/{path}")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("Loupe does not offer ")
 
 
 @pytest.mark.parametrize(

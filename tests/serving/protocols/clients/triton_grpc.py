@@ -55,7 +55,34 @@ async def at_once() -> list[list[float]]:
         return [floats(result) for result in await asyncio.gather(*calls)]
 
 
+def statistics() -> dict:
+    return client.get_inference_statistics("orientation", "1", as_json=True)["model_stats"][0]
+
+
+def not_offered() -> dict[str, tuple[str, str]]:
+    told = {}
+    for name in ("get_log_settings", "get_trace_settings", "get_system_shared_memory_status"):
+        try:
+            told[name] = (str(getattr(client, name)()), "")
+        except triton.InferenceServerException as error:
+            told[name] = (error.status(), error.message())
+    return told
+
+
+def shared_memory() -> str:
+    there = triton.InferInput("image", [1], "BYTES")
+    there.set_shared_memory("region", 100)
+    try:
+        client.infer("orientation", [there])
+    except triton.InferenceServerException as error:
+        return error.message()
+    return ""
+
+
 with triton.InferenceServerClient(given["grpc"]) as client:
+    before = statistics()
+    client.infer("orientation", [image(photos)])
+    after = statistics()
     answer = ask(photos, request_id="42")
     print(
         json.dumps(
@@ -65,6 +92,12 @@ with triton.InferenceServerClient(given["grpc"]) as client:
                 "version_ready": client.is_model_ready("orientation", "1"),
                 "server": client.get_server_metadata(as_json=True),
                 "model": client.get_model_metadata("orientation", as_json=True),
+                "config": client.get_model_config("orientation", as_json=True),
+                "statistics": [before, after],
+                "all_statistics": client.get_inference_statistics(as_json=True)["model_stats"],
+                "not_offered": not_offered(),
+                "gone_is_ready": client.is_model_ready("nope"),
+                "shared_memory": shared_memory(),
                 "repository": come_and_go(),
                 "id": answer.get_response().id,
                 "by_photo": {

@@ -52,7 +52,24 @@ def come_and_go() -> dict[str, object]:
     return {"refused": refused, "gone": gone, "states": states, "back": client.is_model_ready("selfie")}
 
 
+def statistics() -> dict:
+    return client.get_inference_statistics("orientation", "1")["model_stats"][0]
+
+
+def not_offered() -> dict[str, str]:
+    told = {}
+    for name in ("get_log_settings", "get_trace_settings", "get_system_shared_memory_status"):
+        try:
+            told[name] = str(getattr(client, name)())
+        except triton.InferenceServerException as error:
+            told[name] = error.message()
+    return told
+
+
 with triton.InferenceServerClient(given["http"]) as client:
+    before = statistics()
+    client.infer("orientation", [image(photos, binary=True)])
+    after = statistics()
     answer = ask(photos, request_id="42")
     print(
         json.dumps(
@@ -64,6 +81,10 @@ with triton.InferenceServerClient(given["http"]) as client:
                 "server": client.get_server_metadata(),
                 "model": client.get_model_metadata("orientation"),
                 "version": client.get_model_metadata("orientation", "1"),
+                "config": client.get_model_config("orientation"),
+                "statistics": [before, after],
+                "all_statistics": client.get_inference_statistics()["model_stats"],
+                "not_offered": not_offered(),
                 "index": client.get_model_repository_index(),
                 "repository": come_and_go(),
                 "id": answer.get_response()["id"],
