@@ -32,6 +32,8 @@ The message of each is one sentence: what was given, and what is allowed.
 Nothing here knows HTTP; ``serving/http/errors.py`` maps classes to statuses.
 """
 
+from typing import Literal
+
 
 class LoupeError(Exception):
     """Base of all errors that Loupe raises on purpose."""
@@ -46,7 +48,15 @@ class UnsupportedImageError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has too many bytes or pixels."""
+    """The picture has too many bytes or pixels.
+
+    Attributes:
+        limit: which of the limits that can be set it is beyond; None for one that cannot.
+    """
+
+    def __init__(self, message: str, limit: Literal["bytes", "pixels"] | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class UndecodableImageError(ImageError):

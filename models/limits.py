@@ -29,7 +29,7 @@ class ImageLimits:
         """Raises ImageTooLargeError where there are more than ``max_pixels``."""
         if pixels > self.max_pixels:
             allowed = f"at most {self.max_pixels / MEGAPIXEL:g} megapixels are allowed"
-            raise ImageTooLargeError(f"the image has {described}; {allowed}")
+            raise ImageTooLargeError(f"the image has {described}; {allowed}", limit="pixels")
 
 
 DEFAULT_LIMITS = ImageLimits()

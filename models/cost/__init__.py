@@ -30,7 +30,9 @@ def estimate(data: bytes, at_least: Size | None = None, limits: ImageLimits = DE
         ImageTooLargeError: it is beyond the limits, and would be however long one waited.
     """
     if len(data) > limits.max_bytes:
-        raise ImageTooLargeError(f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed")
+        raise ImageTooLargeError(
+            f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed", limit="bytes"
+        )
     walk = containers.heif if is_heif(data) else next((walk for start, walk in _STARTS if data.startswith(start)), None)
     cost = walk(data, at_least, limits) if walk else Cost()
     most = limits.max_decoded_bytes

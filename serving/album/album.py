@@ -79,7 +79,7 @@ class Album:
         return photo.stat()
 
     def undo(self, log: Path) -> Iterator["Undone"]:
-        """Puts back what the log tells of, file by file; those are left alone from now on.
+        """Puts back what the log tells of, file by file; those are left alone unless they are asked for again.
 
         Raises:
             RequestError: it is no undo log.
@@ -96,29 +96,42 @@ class Album:
             digest = sha256(data).hexdigest()
             if digest not in (entry.before, entry.after):
                 return Undone(photo, "skipped", "it was changed since")
-            self._memory.leave(entry.file)
-            self._memory.commit()
             if digest == entry.after:
-                self._put_back(photo, data, entry)
+                old = self._original(data, entry)
+                self._note_undone(entry, len(old))
+                self._put_back(photo, old, entry)
             elif photo.stat().st_mtime_ns != entry.mtime_ns:
+                self._note_undone(entry, len(data))
                 os.utime(photo, ns=(photo.stat().st_atime_ns, entry.mtime_ns))
+            else:
+                return Undone(photo, "as_before", "")
         except FileNotFoundError:
             return Undone(photo, "skipped", "it is not there any more")
         except (OSError, LoupeError) as error:
             return Undone(photo, "failed", str(error))
         return Undone(photo, "restored", "")
 
-    def _put_back(self, photo: Path, data: bytes, entry: Entry) -> None:
+    def _note_undone(self, entry: Entry, size: int) -> None:
+        self._memory.note_undone(entry.file, size, entry.mtime_ns)
+        self._memory.commit()
+
+    def _original(self, data: bytes, entry: Entry) -> bytes:
+        """The old bytes, as the log or the file beside it keeps them."""
         if entry.patches is not None:
             old = restored(data, entry.patches)
-            self._refuse_other(old, entry)
+        else:
+            kept = self._tree / str(entry.original)
+            self._refuse_outside(kept)
+            old = kept.read_bytes()
+        self._refuse_other(old, entry)
+        return old
+
+    def _put_back(self, photo: Path, old: bytes, entry: Entry) -> None:
+        if entry.patches is not None:
             commit(prepare(photo, old, entry.mtime_ns), photo)
-            return
-        kept = self._tree / str(entry.original)
-        self._refuse_outside(kept)
-        self._refuse_other(kept.read_bytes(), entry)
-        kept.replace(photo)
-        sync_folder(photo.parent)
+        else:
+            (self._tree / str(entry.original)).replace(photo)
+            sync_folder(photo.parent)
 
     def _recover(self) -> None:
         """Learns from the last log what the memory of a killed process lacks."""
@@ -145,7 +158,7 @@ class Undone(NamedTuple):
     """What became of one photo, and why it was not put back."""
 
     photo: Path
-    action: Literal["restored", "skipped", "failed"]
+    action: Literal["restored", "as_before", "skipped", "failed"]
     reason: str
 
 

@@ -6,6 +6,7 @@ It remembers which photos were turned too: one that a person has changed since i
 import os
 import sqlite3
 from contextlib import ExitStack, closing
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Literal, NamedTuple, Self
@@ -13,7 +14,7 @@ from typing import Literal, NamedTuple, Self
 from models.errors import RequestError
 
 FILE = ".loupe-upright.sqlite3"
-State = Literal["judged", "turned", "left"]
+State = Literal["judged", "turned", "left", "undone"]
 _COMMIT_EVERY_S = 1.0  # what a crash forgets is judged anew
 
 _ENDED, _BEGUN = 0, 1  # in the file's user_version: whether a process began here and did not come to its end
@@ -36,10 +37,11 @@ class Judgement(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is remembered of a photo; of one that was left alone nothing was said."""
+    """What is remembered of a photo; of one that is left alone nothing was said, of one that was put back the day."""
 
     state: State
     judgement: Judgement | None
+    since: str = ""
 
 
 class Memory:
@@ -121,6 +123,8 @@ class Memory:
             )
         if state == "turned" and same:
             return Known(state, Judgement(said[0], said[1], bool(said[2]), said[3]))
+        if state == "undone" and same:
+            return Known(state, None, since=judge)
         self.leave(file)
         return Known("left", None)
 
@@ -130,6 +134,12 @@ class Memory:
         self._connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
         if monotonic() - self._committed > _COMMIT_EVERY_S:
             self.commit()
+
+    def note_undone(self, file: str, size: int, mtime_ns: int) -> None:
+        """Remembers a photo that is about to be put back: until a person changes it, it can be proposed again."""
+        query = "INSERT OR REPLACE INTO photos (file, state, size, mtime_ns, judge) VALUES (?, 'undone', ?, ?, ?)"
+        today = datetime.now().astimezone().date().isoformat()
+        self._connection.execute(query, (os.fsencode(file), size, mtime_ns, today))
 
     def leave(self, file: str) -> None:
         """From now on the photo is a person's."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from models.errors import LoupeError
+from models.errors import ImageTooLargeError, LoupeError
 from serving.settings import Device
 
 FAILED = 1
@@ -33,7 +33,9 @@ def one_sentence() -> Iterator[None]:
 
 
 def reason(error: LoupeError | OSError) -> str:
-    """Why a file failed, without repeating its name."""
+    """Why a file failed, without repeating its name, and which setting would change that."""
+    if isinstance(error, ImageTooLargeError) and error.limit is not None:
+        return f"{error}; LOUPE_MAX_IMAGE_{error.limit.upper()} allows more"
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 

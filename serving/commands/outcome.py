@@ -5,6 +5,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, fields
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +15,20 @@ from rich.table import Table
 
 from serving.commands.common import shown
 
-Action = Literal["would_turn", "turned", "restored", "upright", "uncertain", "left_alone", "skipped", "failed"]
+Action = Literal[
+    "would_turn", "turned", "restored", "as_before", "upright", "uncertain", "undone", "left_alone", "skipped", "failed"
+]
 Form = Literal["table", "csv", "json"]
 
 _ROWS = 40  # of each kind; a tree may hold 100,000 photos
+_REASONS = 10  # of each kind; some name sizes
 _ARROWS = {90: "↻ 90°", 180: "↻ 180°", 270: "↺ 90°"}
 _TITLES: dict[Action, str] = {
     "would_turn": "would be turned",
     "turned": "turned",
     "restored": "put back",
     "uncertain": "uncertain, so they stay as they are",
+    "undone": "left alone, as they were put back; --again proposes them",
     "left_alone": "left alone, as a person has changed them since they were turned",
     "skipped": "skipped",
     "failed": "failed",
@@ -32,8 +37,10 @@ _COUNTED: dict[Action, str] = {
     "would_turn": "would be turned",
     "turned": "turned",
     "restored": "put back",
+    "as_before": "as before already",
     "upright": "upright",
     "uncertain": "uncertain",
+    "undone": "put back before",
     "left_alone": "left alone",
     "skipped": "skipped",
     "failed": "failed",
@@ -71,16 +78,23 @@ class Report:
     def __init__(self, form: Form) -> None:
         self.counts = Counter[Action]()
         self._form = form
+        self._reasons = defaultdict[Action, Counter[str]](Counter)
         self._shown = defaultdict[Action, list[Outcome]](list)
         if form == "csv":
+            if isinstance(sys.stdout, TextIOWrapper):
+                sys.stdout.reconfigure(errors="surrogateescape")  # names as they are, text or not
             self._csv = csv.writer(sys.stdout, lineterminator="\n")
             self._csv.writerow(field.name for field in fields(Outcome))
 
     def add(self, outcome: Outcome) -> None:
         """Tells one."""
         self.counts[outcome.action] += 1
+        if outcome.reason and (
+            len(self._reasons[outcome.action]) < _REASONS or outcome.reason in self._reasons[outcome.action]
+        ):
+            self._reasons[outcome.action][outcome.reason] += 1
         if self._form == "csv":
-            self._csv.writerow({**asdict(outcome), "file": shown(outcome.file)}.values())
+            self._csv.writerow(asdict(outcome).values())
         elif self._form == "json":
             print(json.dumps({**asdict(outcome), "file": str(outcome.file)}))  # noqa: T201 - it is what was asked for
         elif len(self._shown[outcome.action]) < _ROWS:
@@ -96,11 +110,14 @@ class Report:
         total = self.counts.total()
         told = ", ".join(f"{self.counts[action]:,} {name}" for action, name in _COUNTED.items() if self.counts[action])
         console.print(f"{total:,} photo{'s' * (total != 1)}{': ' * bool(told)}{told}.", soft_wrap=True)
+        for action in ("skipped", "failed"):
+            for why, count in self._reasons[action].most_common(_REASONS):
+                console.print(f"  {count:,} {_COUNTED[action]}: {why}", soft_wrap=True, markup=False)
 
     def _table(self, action: Action) -> Table:
         table = Table(title=_TITLES[action], title_justify="left", title_style="bold", box=None, pad_edge=False)
         asked = action in ("would_turn", "turned", "uncertain")
-        explained = action in ("skipped", "failed")
+        explained = action in ("undone", "skipped", "failed")
         table.add_column("file", overflow="fold")
         if asked:
             table.add_column("most likely turn" if action == "uncertain" else "turn")

@@ -6,12 +6,13 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
+from stat import S_ISREG
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.errors import ImageTooLargeError
+from models.errors import ImageTooLargeError, UnsupportedImageError
 from serving.settings import Settings
 from serving.settings.cores import threads
 
@@ -57,12 +58,17 @@ def read_photo(path: Path, settings: Settings) -> bytes:
 
     Raises:
         OSError: it cannot be read.
+        UnsupportedImageError: it is a pipe, a socket or a device, which could be waited for without an end.
         ImageTooLargeError: it is larger.
     """
     if path.is_dir():
         os.scandir(path).close()  # a folder comes here if it cannot be read; this tells why
+    if not S_ISREG(path.stat().st_mode):
+        raise UnsupportedImageError("it is no regular file")
     with path.open("rb") as file:
         data = file.read(settings.max_image_bytes + 1)
     if len(data) > settings.max_image_bytes:
-        raise ImageTooLargeError(f"the image has more than the {settings.max_image_bytes} bytes that are allowed")
+        raise ImageTooLargeError(
+            f"the image has more than the {settings.max_image_bytes} bytes that are allowed", limit="bytes"
+        )
     return data

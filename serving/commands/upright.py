@@ -17,7 +17,7 @@ from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sent
 from serving.commands.outcome import Outcome, Report
 from serving.commands.pipeline import in_order, progress_bar
 from serving.commands.turning import Turner, Turning
-from serving.commands.walking import TURNED, photos, tree_of
+from serving.commands.walking import TURNED, photos, trees
 from serving.service import PredictionService
 from serving.settings import Settings
 from serving.upright.straightening import MODEL, Method, Straightener
@@ -44,6 +44,14 @@ def upright(
             "threshold of its own, and so is never certain, this is your own bar in its place.",
         ),
     ] = None,
+    model: Annotated[
+        str,
+        typer.Option(help="The model that is asked; orientation-small is five times as fast, and less often certain."),
+    ] = MODEL,
+    again: Annotated[bool, typer.Option("--again", help="Propose photos again that --undo has put back.")] = False,
+    split_links: Annotated[
+        bool, typer.Option("--split-hard-links", help="Turn files of several names, under the one found alone.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each photo.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, a row for each photo.")] = False,
     models: ModelsOption = None,
@@ -56,10 +64,10 @@ def upright(
     --apply replaces each photo in one step, and keeps its times and mode.
     Before, it writes an undo log into PATH. Interrupted, it goes on where it ended.
 
-    A photo that was put back, or changed by hand since, is left alone for ever:
+    A photo that was put back is left alone unless --again is given, one that was changed by hand since for ever:
     PATH/.loupe-upright.sqlite3 remembers it. Write-protected ones stay, too.
 
-    Exit status 1 if a photo failed.
+    Exit status 0, also if photos were skipped or uncertain; 1 if one failed; 2 for a wrong command.
     """
     if (undo is None) == (not paths):
         raise typer.BadParameter("give either PATH… or --undo LOG")
@@ -74,7 +82,8 @@ def upright(
         else:
             settings = Settings.load(models=models, device=device)
             try:
-                asyncio.run(_turn(settings, paths or [], report, Turning(method, min_probability, apply)))
+                turning = Turning(method, min_probability, apply, again, split_links)
+                asyncio.run(_turn(settings, model, paths or [], report, turning))
             except KeyboardInterrupt:
                 report.end()
                 raise
@@ -89,17 +98,18 @@ def _undo(log: Path, report: Report) -> None:
         for undone in bar.track(album.undo(log), description="putting back"):
             report.add(Outcome(undone.photo, undone.action, reason=undone.reason))
     report.end()
+    if not report.counts["restored"] and not report.counts["failed"]:
+        Console(stderr=True, highlight=False).print("There is nothing left to put back.")
 
 
-async def _turn(settings: Settings, paths: list[Path], report: Report, turning: Turning) -> None:
+async def _turn(settings: Settings, model: str, paths: list[Path], report: Report, turning: Turning) -> None:
     service = PredictionService.load(settings)
-    straightener = Straightener(service)
+    straightener = Straightener(service, model)
     try:
         with ExitStack() as stack:
-            judge = turning.judge(service.classifier(MODEL).metadata)
+            judge = turning.judge(service.classifier(model).metadata)
             albums: dict[Path, Album] = {
-                tree: stack.enter_context(Album(tree, judge, read_only=not turning.apply))
-                for tree in sorted({tree_of(path) for path in paths if path.exists()})
+                tree: stack.enter_context(Album(tree, judge, read_only=not turning.apply)) for tree in trees(paths)
             }
             for album in albums.values():
                 stack.callback(_tell_log, album.log)
@@ -113,12 +123,13 @@ async def _turn(settings: Settings, paths: list[Path], report: Report, turning: 
         straightener.close()
         service.close()
     report.end()
-    _tell_what_next(report, turning, service.classifier(MODEL).metadata)
+    _tell_what_next(report, turning, service.classifier(model).metadata)
 
 
 def _tell_log(log: UndoLog) -> None:
     if log.begun:
-        undo = f"loupe upright --undo {shlex.quote(shown(log.path))}"
+        path = log.path.relative_to(Path.cwd()) if log.path.is_relative_to(Path.cwd()) else log.path
+        undo = f"loupe upright --undo {shlex.quote(shown(path))}"
         Console(stderr=True, highlight=False).print(f"To put them back: {undo}", soft_wrap=True, markup=False)
 
 
@@ -128,7 +139,7 @@ def _tell_what_next(report: Report, turning: Turning, metadata: ModelMetadata) -
         console.print("Nothing was changed. --apply turns them, and writes a log to undo it.", soft_wrap=True)
     if turning.min_probability is None and all(label.certain_from is None for label in metadata.labels):
         console.print(
-            f"The model {MODEL} {metadata.version} has no threshold at which it is certain, so nothing is turned; "
-            "--min-probability 0.9, say, sets your own.",
+            f"The model {metadata.name} {metadata.version} has no threshold at which it is certain, so nothing is "
+            "turned; --min-probability 0.9, say, sets your own.",
             soft_wrap=True,
         )

@@ -13,9 +13,17 @@ READ = TURNED | {".mpo", ".gif", ".bmp", ".heic", ".heif", ".avif"}
 
 
 class Photo(NamedTuple):
-    """A file, and the tree it was found in: the folder that was named, or the file's own where that was ``named``."""
+    """A file.
+
+    Attributes:
+        path: as it was named, or found.
+        real: the file itself, whatever links lead to it.
+        tree: where it was found: the folder that was named, or the file's own where that was ``named``.
+        named: whether it was, and no folder.
+    """
 
     path: Path
+    real: Path
     tree: Path
     named: bool
 
@@ -28,15 +36,18 @@ def photos(paths: Iterable[Path], suffixes: Collection[str]) -> Iterator[Photo]:
     """
     for path in _outermost(list(paths)):
         if path.is_dir():
+            tree = path.resolve()
             for found in _walk(path, suffixes):
-                yield Photo(found, path, named=False)
+                yield Photo(found, tree / found.relative_to(path), tree, named=False)
         else:
-            yield Photo(path, tree_of(path), named=True)
+            real = path.resolve()
+            yield Photo(path, real, real.parent, named=True)
 
 
-def tree_of(path: Path) -> Path:
-    """The tree of a path that is named: itself if it is a folder, else the folder that really holds it."""
-    return path if path.is_dir() else path.resolve().parent
+def trees(paths: Iterable[Path]) -> list[Path]:
+    """The trees of the photos in files and folders that are there; each once, however it is spelt."""
+    real = (path.resolve() for path in _outermost(list(paths)) if path.exists())
+    return sorted({path if path.is_dir() else path.parent for path in real})
 
 
 def _outermost(paths: list[Path]) -> Iterator[Path]:

@@ -60,8 +60,9 @@ class Straightener:
     Only a picture that is then found upright replaces the given one, so that a second call changes nothing.
     """
 
-    def __init__(self, service: PredictionService) -> None:
+    def __init__(self, service: PredictionService, model: str = MODEL) -> None:
         self._service = service
+        self._model = model
         settings = service.settings
         self._threads = Batcher[Callable[[], object], object](
             _call, max_batch=1, max_queue=settings.max_queued_images, workers=threads(settings)
@@ -101,10 +102,10 @@ class Straightener:
 
     async def _straighten(self, data: bytes, method: Method, min_probability: float | None, deadline: float) -> Upright:
         photo = await self._run(lambda: PhotoFile.open(data, self._service.settings.image_limits), deadline)
-        route = self._service.route(MODEL)
+        route = self._service.route(self._model)
         with route.classifier.in_use():
             said, timing = await self._ask(route, data, deadline)
-            clockwise, sure = _rotation(said), _is_sure(said, route.classifier, min_probability)
+            clockwise, sure = self._rotation(said), _is_sure(said, route.classifier, min_probability)
             given = Upright(data, photo.media_type, 0, clockwise, said.label, said.probability, sure, "none", timing)
             if not sure or (clockwise == 0 and _stands(photo, method)):
                 return given
@@ -114,6 +115,14 @@ class Straightener:
             if again.label != _UP:
                 return given._replace(certain=False, timing=timing)
             return given._replace(data=turned, rotated_clockwise=clockwise, done=done, timing=timing)
+
+    def _rotation(self, said: Prediction) -> int:
+        degrees = said.attributes.get(_ROTATE)
+        if degrees not in (0, 90, 180, 270):
+            raise InvalidModelError(
+                f"the model {self._model!r} does not say how to turn {said.label!r}: no {_ROTATE!r}"
+            )
+        return int(degrees)
 
     async def _run(self, work: Callable[[], _Result], deadline: float) -> _Result:
         batched = await asyncio.wrap_future(self._threads.submit(work, deadline))
@@ -125,7 +134,7 @@ class Straightener:
         [answer] = answers.images
         if isinstance(answer, ImageError):
             raise answer
-        return answer[MODEL], answers.timing
+        return answer[self._model], answers.timing
 
 
 def _call(work: Sequence[Callable[[], object]]) -> list[object]:
@@ -142,13 +151,6 @@ def _turn(photo: PhotoFile, clockwise: int, method: Method) -> tuple[bytes, Done
         return photo.retagged(clockwise), "tag"
     turned = photo.with_pixels(clockwise)
     return turned.data, "lossless" if turned.lossless else "reencoded"
-
-
-def _rotation(said: Prediction) -> int:
-    degrees = said.attributes.get(_ROTATE)
-    if degrees not in (0, 90, 180, 270):
-        raise InvalidModelError(f"the model {MODEL!r} does not say how to turn {said.label!r}: it lacks {_ROTATE!r}")
-    return int(degrees)
 
 
 def _is_sure(said: Prediction, classifier: Classifier, min_probability: float | None) -> bool:

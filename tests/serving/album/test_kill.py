@@ -70,7 +70,11 @@ def test_a_killed_run_loses_nothing(models, zoo, tmp_path, method):
         turned[path] = (
             photo.data
             if not clockwise
-            else (photo.retagged(clockwise) if method == "tag" else photo.with_pixels(clockwise).data)
+            else (
+                photo.retagged(clockwise)
+                if method == "tag" and photo.kind != "WEBP"
+                else photo.with_pixels(clockwise).data
+            )
         )
 
     kills = found_turned = 0

@@ -2,9 +2,11 @@ import csv
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -80,16 +82,92 @@ def test_a_second_run_changes_nothing(loupe, tree, method):
     assert contents(tree) == after
 
 
-def test_what_was_put_back_is_left_alone(loupe, tree):
+def test_what_was_put_back_is_left_alone_until_it_is_asked_for_again(loupe, tree):
     before = contents(tree)
     loupe("upright", tree, "--apply")
-    loupe("upright", "--undo", *logs(tree))
+    [log] = logs(tree)
+    loupe("upright", "--undo", log)
+    today = datetime.now().astimezone().date().isoformat()
     for arguments in (["--apply"], [], ["--apply", "--method", "pixels"]):
         result = loupe("upright", tree, *arguments)
-        assert "3 upright, 9 left alone." in result.stdout
+        assert "3 upright, 9 put back before." in result.stdout
+        assert f"put back on {today}; --again proposes it" in result.stdout
         assert contents(tree) == before
-    assert "9 photos: 9 put back." in loupe("upright", "--undo", *logs(tree)).stdout  # once more does no harm
+    result = loupe("upright", "--undo", log)  # once more does no harm
+    assert (result.exit_code, "9 photos: 9 as before already." in result.stdout) == (OK, True)
+    assert "nothing left to put back" in result.stderr
     assert contents(tree) == before
+    by_hand = tree / "left" / "0.jpeg"
+    os.utime(by_hand)
+    result = loupe("upright", tree, "--again")
+    assert "8 would be turned, 3 upright, 1 left alone." in result.stdout
+    assert "8 turned" in loupe("upright", tree, "--again", "--apply").stdout
+    assert sky_is_up((tree / "left" / "1.png").read_bytes())
+    assert by_hand.read_bytes() == before[by_hand]
+
+
+def test_another_model_can_be_named(loupe, tree, zoo, tmp_path):
+    models = zoo.publish(tmp_path / "models", zoo.orientation(), zoo.orientation(name="orientation-small"))
+    result = loupe("upright", tree, "--models", models, "--model", "orientation-small")
+    assert "9 would be turned" in result.stdout
+    result = loupe("upright", tree, "--models", models, "--model", "orientation-large")
+    assert (result.exit_code, "orientation-small" in result.stderr) == (FAILED, True)
+
+
+def test_a_path_that_is_named_twice_is_one_path(loupe, tree, tmp_path):
+    """Whether as a folder and a file in it, with and without its parents, or through a link."""
+    link = tmp_path / "link"
+    link.symlink_to(tree)
+    for paths in (
+        [tree, tree / "left" / "0.jpeg"],
+        ["album", tree],
+        [tree / "..", tree],
+        [link, tree, tree / "left"],
+        [tree / "left", tree / "right", tree / "left" / "1.png", tree],
+    ):
+        assert "12 photos: 9 would be turned, 3 upright." in loupe("upright", *paths).stdout
+    photo = tree / "left" / "0.jpeg"
+    assert "1 photo: 1 would be turned." in loupe("upright", photo, "album/left/0.jpeg", link / "left/0.jpeg").stdout
+    assert "12 photos: 9 turned" in loupe("upright", "album", tree, "--apply").stdout
+    assert len(logs(tree)) == 1
+
+
+def test_what_is_no_regular_file_is_not_read(loupe, tree):
+    os.mkfifo(tree / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tree / "socket.jpg"))
+        result = loupe("upright", tree, "--apply")
+        assert result.exit_code == OK
+        assert "9 turned, 3 upright, 2 skipped." in result.stdout
+        assert "2 skipped: it is no regular file" in result.stdout
+        assert loupe("upright", tree / "pipe.jpg").exit_code == FAILED
+
+
+def test_a_photo_beyond_the_limits_is_skipped_and_the_setting_is_named(loupe, tree, monkeypatch):
+    monkeypatch.setenv("LOUPE_MAX_IMAGE_PIXELS", "3000")
+    result = loupe("upright", tree, "--json")
+    told = outcomes(result)[str(tree / "left" / "0.jpeg")]
+    assert (result.exit_code, told["action"]) == (OK, "skipped")
+    assert "64 x 48 pixels" in told["reason"]
+    assert told["reason"].endswith("LOUPE_MAX_IMAGE_PIXELS allows more")
+    monkeypatch.setenv("LOUPE_MAX_IMAGE_BYTES", "200")
+    reasons = {one["reason"] for one in outcomes(loupe("upright", tree, "--json")).values()}
+    assert any("200 bytes" in reason and "LOUPE_MAX_IMAGE_BYTES allows more" in reason for reason in reasons)
+
+
+def test_hard_links_are_told_and_split_only_if_that_is_wanted(loupe, tree, tmp_path):
+    photo, other = tree / "left" / "0.jpeg", tmp_path / "other.jpeg"
+    os.link(photo, other)
+    before = photo.read_bytes()
+    for arguments in ([], ["--apply"]):
+        told = outcomes(loupe("upright", tree, "--json", *arguments))[str(photo)]
+        assert (told["action"], "2 names" in told["reason"]) == ("skipped", True)
+        assert "--split-hard-links" in told["reason"]
+        assert photo.read_bytes() == other.read_bytes() == before
+    told = outcomes(loupe("upright", tree, "--json", "--apply", "--split-hard-links"))[str(photo)]
+    assert told["action"] == "turned"
+    assert sky_is_up(photo.read_bytes())
+    assert other.read_bytes() == before
 
 
 def test_what_a_person_turned_since_is_left_alone(loupe, tree, zoo):
@@ -295,7 +373,7 @@ def test_ctrl_c_tells_what_was_done_and_the_next_run_goes_on(loupe, models, tmp_
     assert process.returncode == 130
     assert " turned." in told
     assert "Traceback" not in hint
-    assert f"loupe upright --undo {logs(tree)[0]}" in hint
+    assert f"loupe upright --undo {logs(tree)[0].relative_to(tmp_path)}" in hint
     assert hint.endswith("loupe: stopped\n")
     assert "400 photos: " in loupe("upright", tree, "--apply").stdout
     assert all(sky_is_up(path.read_bytes()) for path in tree.glob("*.png"))
@@ -306,8 +384,9 @@ def test_names_that_are_no_text_are_names(loupe, tree, zoo):
     strange.write_bytes(before := zoo.png("left", (64, 48)))
     for form in ([], ["--csv"], ["--json"]):
         assert loupe("upright", tree, *form).exit_code == OK
+    assert os.fsencode(strange) in loupe("upright", tree, "--csv").stdout_bytes
     assert outcomes(loupe("upright", tree, "--apply", "--json"))[str(strange)]["action"] == "turned"
     assert sky_is_up(strange.read_bytes())
     loupe("upright", "--undo", *logs(tree))
     assert strange.read_bytes() == before
-    assert "10 left alone" in loupe("upright", tree).stdout
+    assert "10 put back before" in loupe("upright", tree).stdout
