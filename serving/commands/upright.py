@@ -59,7 +59,7 @@ def upright(
 ) -> None:
     """Turns photos upright where that is certain. A dry run, unless --apply is given.
 
-    Reads JPEG, PNG, WebP and TIFF files; hidden ones and links are passed over.
+    Reads JPEG, PNG, WebP, TIFF, HEIC and AVIF files; hidden ones and links are passed over.
 
     --apply replaces each photo in one step, and keeps its times and mode.
     Before, it writes an undo log into PATH. Interrupted, it goes on where it ended.

@@ -5,10 +5,12 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-TURNED = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff"})
+TURNED = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".hif", ".avif"}
+)
 """Suffixes of the files that can be turned upright."""
 
-READ = TURNED | {".mpo", ".gif", ".bmp", ".heic", ".heif", ".avif"}
+READ = TURNED | {".mpo", ".gif", ".bmp"}
 """Suffixes of the files that models can be asked about."""
 
 

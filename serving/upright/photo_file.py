@@ -11,7 +11,7 @@ from models.cost import estimate
 from models.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from models.images import exif_orientation, open_header
 from models.limits import DEFAULT_LIMITS, ImageLimits, Size
-from serving.upright.formats import jpeg, mpf, png, tiff, webp
+from serving.upright.formats import heif, jpeg, mpf, png, tiff, webp
 from serving.upright.formats.blank import Frame
 from serving.upright.formats.dct import turn_coefficients
 from serving.upright.formats.edit import Edit
@@ -20,6 +20,7 @@ from serving.upright.formats.recode import recode_jpeg, recode_png, recode_tiff,
 from serving.upright.formats.samples import full_pictures, keeps_samples, what_would_be_lost
 
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+_CONTAINERS = {"HEIF": "image/heic", "AVIF": "image/avif"}  # which are turned by their boxes, not by EXIF
 _FORMATS = {"JPEG": jpeg, "PNG": png, "WEBP": webp, "TIFF": tiff}
 _GLANCE = Size(1, 1)
 _LARGEST_THUMBNAIL = 1_000_000  # pixels
@@ -34,7 +35,7 @@ class Turned(NamedTuple):
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A JPEG, PNG, WebP or TIFF file that holds one picture.
+    """A JPEG, PNG, WebP, TIFF, HEIC or AVIF file that holds one picture.
 
     Attributes:
         kind: Pillow's name of the format.
@@ -57,18 +58,19 @@ class PhotoFile:
         estimate(data, _GLANCE, limits)
         image = open_header(data)
         kind = str(image.format).replace("MPO", "JPEG")  # so Pillow calls one that holds further pictures
-        if kind not in _MEDIA_TYPES:
-            raise UnsupportedImageError(f"{kind} files are not turned; allowed are {', '.join(_MEDIA_TYPES)}")
+        allowed = _MEDIA_TYPES | _CONTAINERS
+        if kind not in allowed:
+            raise UnsupportedImageError(f"{kind} files are not turned; allowed are {', '.join(allowed)}")
         with _editing():
             pictures = _pictures(data, image)
         if pictures > 1:
             raise UnsupportedImageError(f"the file holds {pictures} pictures or frames; files of one alone are turned")
-        return cls(data, kind, exif_orientation(data))
+        return cls(data, kind, UPRIGHT if kind in _CONTAINERS else exif_orientation(data))
 
     @property
     def media_type(self) -> str:
         """Such as ``image/jpeg``."""
-        return _MEDIA_TYPES[self.kind]
+        return (_MEDIA_TYPES | _CONTAINERS)[self.kind]
 
     @property
     def is_heeded(self) -> bool:
@@ -80,8 +82,11 @@ class PhotoFile:
         """The same pixels, shown turned by so many degrees; every byte that is not about that stays.
 
         Raises:
+            UnsupportedImageError: it is a HEIC or AVIF file whose container has no turn that could be changed.
             UndecodableImageError: its metadata is broken, so that no tag can be added.
         """
+        if self.kind in _CONTAINERS:
+            return self._turned_container(clockwise)
         orientation = turned(self.orientation, clockwise)
         with _editing():
             data = self._edited(Edit(orientation, clockwise))
@@ -96,6 +101,8 @@ class PhotoFile:
             UnsupportedImageError: this cannot be done for a file of its kind; its tag may.
             UndecodableImageError: the file is broken.
         """
+        if self.kind in _CONTAINERS:
+            raise UnsupportedImageError(f"{self.kind} pixels are not coded again; method=tag turns them without loss")
         orientation = turned(self.orientation, clockwise)
         with _editing():
             if orientation == UPRIGHT:
@@ -109,6 +116,13 @@ class PhotoFile:
                 case "WEBP":
                     return self._webp(orientation, edit)
             return self._tiff(clockwise, edit)
+
+    def _turned_container(self, clockwise: int) -> bytes:
+        with _editing():
+            data = heif.turned_by(self.data, clockwise)
+        if data is None:
+            raise UnsupportedImageError("its container tells no turn of its own, and has no room for one")
+        return data
 
     def _edited(self, edit: Edit) -> bytes:
         edited: bytes = _FORMATS[self.kind].with_orientation(self.data, edit)

@@ -66,7 +66,7 @@ async def upright(
     patience: Patience,
     asked: Annotated[UprightParameters, Query()],
 ) -> Response:
-    """Turns one JPEG, PNG, WebP or TIFF upright, if the model is certain; a second call changes nothing."""
+    """Turns one JPEG, PNG, WebP, TIFF, HEIC or AVIF upright, if the model is certain; a second call changes nothing."""
     service.classifier(MODEL)  # without it nothing can be done, so the body is not read
     body = await read_body(request, service.settings, take, list(UprightParameters.model_fields))
     method = asked.beside(body.parameters).method

@@ -1,5 +1,7 @@
 /** Photos: what was dropped, pasted or chosen, its thumbnails and its answers. Nothing of it outlives the tab. */
 
+import { asJudged } from "./orientation.js";
+
 const ASKED_AT_ONCE = 4;
 const DRAWN_AT_ONCE = 2; // each holds a whole decoded photo for a moment
 const THUMBNAIL = 320;
@@ -94,7 +96,7 @@ export class Photos extends EventTarget {
 
   async #draw(photo) {
     if (photo.removal.signal.aborted) return;
-    const blob = await thumbnail(photo.file).catch(() => null); // TIFF, HEIC: the server can read them nevertheless
+    const blob = await asJudged(photo.file).then(thumbnail).catch(() => null); // TIFF, HEIC: the server can read them nevertheless
     if (blob) this.#change(photo, { thumbnail: URL.createObjectURL(blob) }, "drawn");
   }
 

@@ -1,6 +1,7 @@
 /** Stage: the picture between four arrows, each as bright as its side is likely to be up. */
 
 import { byId, h, percent, s, style } from "./dom.js";
+import { asJudged } from "./orientation.js";
 
 const SIDES = ["up", "right", "down", "left"];
 
@@ -11,6 +12,7 @@ export class Stage {
   #picture = byId("picture");
   #video = byId("video");
   #arrows = byId("arrows");
+  #photo = null;
   #url = null;
   #sides = Object.fromEntries(SIDES.map((side) => [side, arrow(side)]));
   #turn = 0;
@@ -27,11 +29,19 @@ export class Stage {
   /** Shows a photo; null: none. */
   photo(photo) {
     if (this.#url) URL.revokeObjectURL(this.#url);
-    this.#url = photo && URL.createObjectURL(photo.file);
+    this.#url = null;
+    this.#photo = photo;
     this.#stand();
     if (!photo) return this.#show("empty");
     this.#show("photo");
     this.#picture.alt = photo.name;
+    this.#draw(photo);
+  }
+
+  async #draw(photo) {
+    const picture = await asJudged(photo.file).catch(() => photo.file);
+    if (photo !== this.#photo) return; // another came meanwhile
+    this.#url = URL.createObjectURL(picture);
     this.#picture.src = this.#url;
   }
 

@@ -2,7 +2,13 @@
 
 import re
 
-_ORIENTATION = re.compile(rb"""(\btiff:Orientation(?:\s*=\s*["']|\s*>\s*))[1-8](?=\s*["'<])""")
+_ORIENTATION = re.compile(rb"""(\btiff:Orientation(?:\s*=\s*["']|\s*>\s*))([1-8])(?=\s*["'<])""")
+
+
+def orientation(packet: bytes) -> int | None:
+    """What the packet tells first; None if nothing."""
+    told = _ORIENTATION.search(packet)
+    return int(told[2]) if told else None
 
 
 def with_orientation(packet: bytes, orientation: int) -> bytes:

@@ -1,0 +1,153 @@
+"""HEIC and AVIF, turned by their containers."""
+
+import json
+import shutil
+import struct
+import subprocess
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import UndecodableImageError, UnsupportedImageError
+from models.heif import open_heif
+from serving.upright.formats.boxes import items
+from serving.upright.photo_file import PhotoFile
+
+pytest.importorskip("pillow_heif", reason="needs the extra heif")
+
+
+def avif(files, picture: Image.Image, orientation: int | None) -> bytes:
+    """Pillow writes the orientation as irot and imir."""
+    return files.encode(picture, "AVIF", orientation, quality=100, subsampling="4:4:4")
+
+
+def heic(
+    picture: Image.Image, angle: int | None = 0, *, exif: Image.Exif | None = None, xmp: bytes | None = None
+) -> bytes:
+    """With a turn of its own, as phones write it: a property that the picture has, and its size as a free box."""
+    from pillow_heif import from_pillow
+
+    made = BytesIO()
+    file = from_pillow(picture)
+    file.save(
+        made, quality=90, **({} if exif is None else {"exif": exif.tobytes()}), **({} if xmp is None else {"xmp": xmp})
+    )
+    data = made.getvalue()
+    return data if angle is None else with_turn(data, angle)
+
+
+def with_turn(data: bytes, angle: int) -> bytes:
+    """Adds an irot property, and moves what lies behind the boxes."""
+    grown = 9 + 1
+    file = bytearray(data)
+    ipma = file.index(b"ipma")
+    count_at = ipma + 4 + 4 + 4 + 2
+    file.insert(count_at + 1 + file[count_at], 0x80 | len(items(data).properties) + 1)
+    file[count_at] += 1
+    ipco = file.index(b"ipco")
+    (size,) = struct.unpack_from(">I", file, ipco - 4)
+    file[ipco - 4 + size : ipco - 4 + size] = struct.pack(">I4sB", 9, b"irot", angle)
+    for kind, more in ((b"ipma", 1), (b"ipco", 9), (b"iprp", grown), (b"meta", grown)):
+        at = file.index(kind) - 4
+        struct.pack_into(">I", file, at, struct.unpack_from(">I", file, at)[0] + more)
+    iloc = file.index(b"iloc") + 4
+    (count,) = struct.unpack_from(">H", file, iloc + 6)
+    for item in range(count):  # of 4 bytes each: a base, and an offset from it
+        at = iloc + 8 + 18 * item + 4
+        struct.pack_into(">I", file, at, struct.unpack_from(">I", file, at)[0] + grown)
+    return bytes(file)
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("clockwise", [90, 180, 270])
+def test_an_avif_turns_by_its_container(files, picture, orientation, clockwise):
+    """Mirrored ones too; not one byte moves. Of 2 and 4 the container tells no turn, but a mirror."""
+    data = avif(files, picture, orientation)
+    if orientation in (2, 4) and b"irot" not in data:
+        with pytest.raises(UnsupportedImageError, match="no turn"):
+            PhotoFile.open(data).retagged(clockwise)
+        return
+    after = PhotoFile.open(data).retagged(clockwise)
+    assert len(after) == len(data)
+    assert sum(one != other for one, other in zip(after, data, strict=True)) == 1
+    assert np.array_equal(files.shown(after), files.turned(files.shown(data), clockwise))
+
+
+@pytest.mark.parametrize("angle", range(4))
+@pytest.mark.parametrize("clockwise", [90, 180, 270])
+def test_a_heic_turns_by_its_container(files, picture, angle, clockwise):
+    data = heic(picture, angle)
+    before = files.shown(data)
+    assert before.shape[:2] == ((48, 80) if angle % 2 == 0 else (80, 48))
+    after = PhotoFile.open(data).retagged(clockwise)
+    assert sum(one != other for one, other in zip(after, data, strict=True)) == 1
+    assert np.array_equal(files.shown(after), files.turned(before, clockwise))
+    assert PhotoFile.open(after).media_type == "image/heic"
+
+
+def test_four_turns_end_where_they_began(picture):
+    data = start = heic(picture, 3)
+    for _ in range(4):
+        data = PhotoFile.open(data).retagged(90)
+    assert data == start
+
+
+@pytest.mark.parametrize(("told", "then"), [(6, 3), (1, 1)])
+def test_exif_and_xmp_that_repeat_the_turn_go_on_doing_so(files, picture, told, then):
+    """A phone's say what the container says; libheif's say 1, whatever that is."""
+    exif = Image.Exif()
+    exif[274], exif[305] = told, "Loupe's tests"
+    data = heic(picture, exif=exif, xmp=files.xmp_packet % told)
+    data = with_own_tag(data.replace(struct.pack(">I4sB", 9, b"irot", 0), struct.pack(">I4sB", 9, b"irot", 3)), told)
+    after = PhotoFile.open(data).retagged(90)
+    block = after[after.rindex(b"Exif\0\0") + 6 :]
+    told_after = Image.Exif()
+    told_after.load(block[: block.index(b"Loupe's tests") + 20])
+    assert told_after[274] == then
+    assert files.xmp_packet % then in after
+
+
+def with_own_tag(data: bytes, orientation: int) -> bytes:
+    """pillow-heif writes 1 in any case."""
+    order = ">" if b"Exif\0\0MM" in data else "<"
+    entry = struct.pack(order + "HHI", 274, 3, 1)
+    at = data.index(entry) + len(entry)
+    return data[:at] + struct.pack(order + "H", orientation) + data[at + 2 :]
+
+
+def test_what_tells_no_turn_is_left_alone(files, picture):
+    for data in (heic(picture, None), avif(files, picture, None)):
+        with pytest.raises(UnsupportedImageError, match="no turn of its own"):
+            PhotoFile.open(data).retagged(90)
+
+
+def test_pixels_are_not_coded_again(picture):
+    with pytest.raises(UnsupportedImageError, match="method=tag"):
+        PhotoFile.open(heic(picture)).with_pixels(90)
+
+
+def test_broken_boxes_are_told_in_one_sentence(picture):
+    data = heic(picture)
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        broken = bytearray(data)
+        for _ in range(generator.integers(1, 4)):
+            broken[generator.integers(30, 430)] = generator.integers(0, 256)
+        try:
+            after = PhotoFile(bytes(broken), "HEIF", 1).retagged(90)
+        except (UnsupportedImageError, UndecodableImageError):
+            continue
+        assert len(after) == len(data)
+
+
+@pytest.mark.skipif(shutil.which("exiftool") is None, reason="needs exiftool")
+def test_exiftool_reads_the_new_turn(picture, tmp_path):
+    path = tmp_path / "photo.heic"
+    path.write_bytes(PhotoFile.open(heic(picture, 0)).retagged(90))
+    command = ["exiftool", "-j", "-n", "-Rotation", "-Warning", str(path)]
+    [told] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert told["Rotation"] == 270  # anticlockwise
+    assert "Warning" not in told
+    assert open_heif(path.read_bytes()).size == (48, 80)
