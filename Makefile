@@ -4,10 +4,11 @@
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fix train loadtest bench examples image release lock proto
+.PHONY: help setup serve test kills check fix train loadtest bench examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
+KILLS = 200
 
 # The first Python that really runs (a version manager's shim may name one that is not there) and can make environments.
 usable = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -41,6 +42,10 @@ serve:  ## serves the models of models/: HOST=127.0.0.1 PORT=8000 DEVICE=gpu|cpu
 
 test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: ARGS='tests/models -k exif', ARGS='-m quick'
 	$(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
+
+kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
+	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \
+		tests/serving/versions/test_faults.py tests/serving/album/test_kill.py
 
 check: .venv-dev/synced-dev  ## formatting, lint, types and the arrows between the rooms; changes nothing
 	$(dev)/ruff format --check

@@ -1,9 +1,12 @@
 """Published models on disk: ``<root>/<name>/<integer version>/model.onnx``."""
 
+import logging
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 
 from models.errors import InvalidModelError, ModelNotFoundError, VersionExistsError
 from models.metadata import ModelMetadata
@@ -11,6 +14,8 @@ from models.onnx_file import graph_sha256, read_properties
 
 FILE_NAME = "model.onnx"
 CARD_NAME = "MODEL_CARD.md"
+
+_log = logging.getLogger("loupe.repository")
 
 
 def read_metadata(data: bytes) -> ModelMetadata:
@@ -28,15 +33,18 @@ def read_metadata(data: bytes) -> ModelMetadata:
 
 
 class ModelRepository:
-    """The models under one folder. Other files and folders in it are passed over."""
+    """The models under one folder. Other files and folders in it are passed over.
+
+    So is what cannot be read, such as a volume's ``lost+found``; one line in the log says so.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._unreadable = set[Path]()
 
     def list(self) -> dict[str, tuple[int, ...]]:
         """All models by name, each with its versions, oldest first."""
-        folders = sorted(self.root.iterdir()) if self.root.is_dir() else []
-        found = {folder.name: self._versions(folder) for folder in folders if folder.is_dir()}
+        found = {folder.name: self._versions(folder) for folder in self._content(self.root)}
         return {name: versions for name, versions in found.items() if versions}
 
     def latest(self, name: str) -> int:
@@ -93,6 +101,8 @@ class ModelRepository:
             raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            with suppress(OSError):  # it holds versions, unless its first one could not be written
+                folder.rmdir()
         return target / FILE_NAME
 
     def remove(self, name: str, version: int) -> None:
@@ -110,13 +120,35 @@ class ModelRepository:
         finally:
             shutil.rmtree(grave)
 
-    @staticmethod
-    def _versions(folder: Path) -> tuple[int, ...]:
-        try:
-            numbers = [path.name for path in folder.iterdir() if path.name.isdecimal() and (path / FILE_NAME).is_file()]
-        except FileNotFoundError:  # removed since it was listed
-            return ()
+    def _versions(self, folder: Path) -> tuple[int, ...]:
+        numbers = [path.name for path in self._content(folder) if path.name.isdecimal() and self._holds_model(path)]
         return tuple(sorted(int(number) for number in numbers if str(int(number)) == number and int(number) > 0))
+
+    def _holds_model(self, folder: Path) -> bool:
+        try:
+            return S_ISREG((folder / FILE_NAME).stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            self._pass_over(folder, error)
+            return False
+
+    def _content(self, folder: Path) -> tuple[Path, ...]:
+        """What lies in a folder; nothing in a file, or in what cannot be read or was removed since it was listed."""
+        try:
+            content = tuple(sorted(folder.iterdir()))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        except OSError as error:
+            self._pass_over(folder, error)
+            return ()
+        self._unreadable.discard(folder)
+        return content
+
+    def _pass_over(self, folder: Path, error: OSError) -> None:
+        if folder not in self._unreadable:  # the folder is listed again and again
+            self._unreadable.add(folder)
+            _log.warning("a folder cannot be read and is passed over: %s: %s", folder, error.strerror)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -1,7 +1,6 @@
 """OpenTelemetry: a span for each request to a model and for each of its steps; with the extra ``tracing``."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 
 from models.errors import SettingsError
 from models.extras import how_to_install
@@ -23,14 +22,17 @@ class Tracing:
         Raises:
             SettingsError: the extra is not installed.
         """
-        if find_spec("opentelemetry") is None:
-            raise SettingsError(f"LOUPE_TRACING_ENDPOINT needs the extra `tracing`: {how_to_install('tracing')}")
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        from opentelemetry.trace import SpanKind, set_span_in_context
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+            from opentelemetry.trace import SpanKind, set_span_in_context
+            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+        except ModuleNotFoundError:  # FastAPI brings a part of it: opentelemetry-api alone
+            raise SettingsError(
+                f"LOUPE_TRACING_ENDPOINT needs the extra `tracing`: {how_to_install('tracing')}"
+            ) from None
 
         resource = Resource.create({"service.name": "loupe", "service.version": service_version()})
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -25,7 +25,14 @@ async def watching(folder: Path, changed: Callable[[], Awaitable[None]]) -> Asyn
 
 
 async def _watch(folder: Path, changed: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    notices = awatch(folder, watch_filter=None, stop_event=stop, rust_timeout=_AT_LEAST_EVERY_MS, yield_on_timeout=True)
+    notices = awatch(
+        folder,
+        watch_filter=None,
+        stop_event=stop,
+        rust_timeout=_AT_LEAST_EVERY_MS,
+        yield_on_timeout=True,
+        ignore_permission_denied=True,  # a volume's lost+found
+    )
     async for _ in notices:
         try:
             await changed()

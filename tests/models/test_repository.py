@@ -1,3 +1,5 @@
+import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +18,9 @@ from models.preprocessing import Preprocessing
 from models.repository import ModelRepository, read_metadata
 
 GRAPH = b"\x08\x0a"  # ir_version 10: the least protobuf message that an ONNX file can be
+
+
+KILLS = int(os.environ.get("KILLS", "3"))
 
 
 def stamped(name: str = "selfie", version: int = 1, graph: bytes = GRAPH, **changes: object) -> bytes:
@@ -121,6 +126,67 @@ def test_foreign_and_half_written_folders_are_passed_over(repository):
     assert repository.list() == {"selfie": (2,)}
 
 
+# To root every folder is readable, unless it gives up this right.
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+LIST = """
+import sys
+from pathlib import Path
+from models.repository import ModelRepository
+repository = ModelRepository(Path(sys.argv[1]))
+print(repository.list(), repository.list(), sep="\\n")
+"""
+
+
+@pytest.mark.skipif(WITHOUT_RIGHTS and not shutil.which("setpriv"), reason="needs setpriv, of util-linux")
+@pytest.mark.parametrize("closed", ["lost+found", "orientation", "selfie/2", "."])
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_what_cannot_be_read_is_passed_over_with_one_line(repository, closed, mode):
+    """A volume of its own has a ``lost+found`` that is root's."""
+    for model in (stamped(), stamped(version=2), stamped("orientation")):
+        repository.publish(model, "")
+    (repository.root / "lost+found").mkdir()
+    expected = {"lost+found": {"orientation": (1,), "selfie": (1, 2)}, "orientation": {"selfie": (1, 2)}}
+    expected |= {"selfie/2": {"orientation": (1,), "selfie": (1,)}, ".": {}}
+    folder = repository.root / closed
+    folder.chmod(mode)
+    try:
+        command = [*WITHOUT_RIGHTS, sys.executable, "-c", LIST, str(repository.root)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    finally:
+        folder.chmod(0o755)
+    if (closed, mode) == ("lost+found", 0o444):
+        assert done.stderr == "", "it can be read, and is empty"
+    assert done.stdout.splitlines() == [str(expected[closed])] * 2
+    if mode == 0:
+        assert done.stderr == f"a folder cannot be read and is passed over: {folder}: Permission denied\n"
+
+
+def test_a_full_disk_leaves_nothing(repository):
+    """The limit on a file's size stands for the disk's: the write fails in the middle."""
+    script = """
+import resource, sys
+from pathlib import Path
+from models.repository import ModelRepository
+data = Path(sys.argv[2]).read_bytes()
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    ModelRepository(Path(sys.argv[1])).publish(data, "")
+except OSError as error:
+    print(error.strerror)
+"""
+    model = repository.root.with_name("model.onnx")
+    model.write_bytes(stamped(description="x" * 2000))
+    repository.root.mkdir()
+    command = [sys.executable, "-c", script, str(repository.root), str(model)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "File too large\n"
+    assert contents(repository.root) == set()
+    repository.publish(stamped(), "")
+    model.write_bytes(stamped(version=2, description="x" * 2000))
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    assert repository.list() == {"selfie": (1,)}
+    assert [path.name for path in (repository.root / "selfie").iterdir()] == ["1"]
+
+
 def test_a_version_is_never_overwritten(repository):
     path = repository.publish(stamped(description="first"), "first")
     before = contents(repository.root)
@@ -157,7 +223,7 @@ def test_of_concurrent_publishers_one_wins(repository):
 
 
 def test_a_publisher_killed_midway_leaves_nothing_half_visible(repository):
-    """Killed wherever it was: what is listed is whole."""
+    """Killed wherever it was: what is listed is whole. ``make kills`` does it 200 times."""
     weights = GRAPH + b"\x3a\x80\x80\x80\x02" + bytes(4 * 1024 * 1024)  # field 7, the graph, of 4 MiB
     script = textwrap.dedent("""
         import sys
@@ -173,12 +239,13 @@ def test_a_publisher_killed_midway_leaves_nothing_half_visible(repository):
     """)
     model = repository.root.with_name("model.onnx")
     model.write_bytes(stamped(graph=weights))
-    for delay in (0.001, 0.004, 0.009):
+    chance = random.Random(0)
+    for _ in range(KILLS):
         shutil.rmtree(repository.root, ignore_errors=True)
         command = [sys.executable, "-c", script, repository.root, model]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as publisher:
             assert publisher.stdout.readline() == "1\n"
-            time.sleep(delay)
+            time.sleep(chance.uniform(0, 0.01))
             publisher.kill()
         versions = repository.list()["selfie"]
         assert versions == tuple(range(1, len(versions) + 1))
