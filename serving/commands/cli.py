@@ -3,15 +3,15 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from models.repository import ModelRepository, read_metadata
-from serving.commands.common import DeviceOption, ModelsOption, one_sentence
+from serving.commands.common import DeviceOption, ModelsOption, console, one_sentence
 from serving.commands.predict import predict
 from serving.commands.upright import upright
 from serving.settings import Settings
+from serving.settings.version import git_revision, service_version
 
 app = typer.Typer(
     name="loupe",
@@ -20,6 +20,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"loupe {service_version()} ({git_revision()[:12]})")
+        raise typer.Exit
+
+
+@app.callback()
+def _loupe(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which one.")] = False,
+) -> None: ...
 
 
 @app.command()
@@ -59,7 +71,7 @@ def list_models(models: ModelsOption = None) -> None:
         table = Table("model", "versions", "labels", "accuracy", "asked by default", box=None)
         for name, versions in repository.list().items():
             table.add_row(*_description(repository, name, versions))
-        Console().print(table)
+        console().print(table)
 
 
 def _announce(url: str) -> None:

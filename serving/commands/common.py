@@ -1,11 +1,13 @@
 """What the commands share: options, exit statuses, and errors as one sentence."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from models.errors import ImageTooLargeError, LoupeError
 from serving.settings import Device
@@ -13,6 +15,7 @@ from serving.settings import Device
 FAILED = 1
 """Exit status: a file failed, or nothing could begin."""
 
+_AS_WIDE_AS_NEEDED = 10_000  # characters
 _INTERRUPTED = 130  # as shells have it for SIGINT
 
 ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the models (LOUPE_MODELS).")]
@@ -30,6 +33,12 @@ def one_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("loupe: stopped", err=True)
         raise typer.Exit(_INTERRUPTED) from None
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables go; nobody looks at a file or a pipe, so there they are as wide as they need to be."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _AS_WIDE_AS_NEEDED)
 
 
 def reason(error: LoupeError | OSError) -> str:

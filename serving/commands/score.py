@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from models.errors import LoupeError
 from serving.commands.common import reason, shown
@@ -57,7 +57,7 @@ class ScoreTable:
     """The first files' answers; how many more there are."""
 
     def __init__(self) -> None:
-        self._table = Table("file", "model", "label", "probability", "certain", box=None)
+        self._table = Table(Column("file", overflow="fold"), "model", "label", "probability", "certain", box=None)
         self._more = 0
 
     def add(self, score: Score) -> None:

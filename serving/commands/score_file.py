@@ -1,18 +1,18 @@
 """Files of scores: CSV, JSON lines or Parquet, which can be gone on with, also after a crash."""
 
-import csv
-import io
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+import typer
+
 from models.errors import RequestError
 from models.extras import how_to_install
-from serving.commands.score import COLUMNS, Score
+from serving.commands.score import Score
+from serving.commands.score_lines import CSV, JSON, ROWS, Lines, Told
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -21,90 +21,65 @@ class Scores(Protocol):
     """Where scores are kept.
 
     Attributes:
-        held: the files whose scores it held when it was opened.
-        written: how many were added since.
+        told: what it held when it was opened.
+        written: how many files were added since.
     """
 
-    held: set[str]
+    told: Told
     written: int
 
     def write(self, score: Score) -> None:
         """Keeps one file's; in one piece, whenever the process is killed."""
 
+    def forget_failures(self, files: Collection[str]) -> None:
+        """Makes place for new answers of files that have failed before."""
+
 
 @contextmanager
-def open_scores(output: Path) -> Iterator[Scores]:
+def open_scores(output: Path, models: Collection[str]) -> Iterator[Scores]:
     """Opens a file of scores by its suffix, or makes it.
+
+    Args:
+        output: the file.
+        models: that are asked.
 
     Raises:
         RequestError: it cannot be written or gone on with, or Parquet lacks its extra.
+        typer.BadParameter: it holds the answers of other models.
     """
     if output.suffix.lower() == ".parquet":
-        with _parquet(output) as scores:
+        with _parquet(output, models) as scores:
             yield scores
         return
-    with _Lines(output, _CSV if output.suffix.lower() == ".csv" else _JSON) as lines:
+    with _ScoreLines(output, CSV if output.suffix.lower() == ".csv" else JSON) as lines:
+        _refuse_others(output, lines.told, models)
         yield lines
 
 
-class _Csv:
-    header = ",".join(COLUMNS) + "\n"
-
-    @staticmethod
-    def encode(score: Score) -> str:
-        text = io.StringIO()
-        csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(score.rows())
-        return text.getvalue()
-
-    @staticmethod
-    def files(path: Path) -> Iterator[str]:
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            for row in csv.DictReader(file):
-                yield row["file"]
+def _refuse_others(output: Path, told: Told, models: Collection[str]) -> None:
+    if told.models and told.models != set(models):
+        held, asked = (", ".join(sorted(names)) for names in (told.models, models))
+        raise typer.BadParameter(
+            f"{output} holds the answers of {held}, and {asked} would be asked; name another file",
+            param_hint="--output",
+        )
 
 
-class _Json:
-    header = ""
-
-    @staticmethod
-    def encode(score: Score) -> str:
-        return json.dumps(score.to_json()) + "\n"
-
-    @staticmethod
-    def files(path: Path) -> Iterator[str]:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)["file"]
-
-
-class _Rows(_Json):
-    """The lines that become rows of a Parquet file."""
-
-    @staticmethod
-    def encode(score: Score) -> str:
-        return "".join(json.dumps(row) + "\n" for row in score.rows())
-
-
-_CSV, _JSON, _ROWS = _Csv(), _Json(), _Rows()
-
-
-class _Lines:
-    def __init__(self, path: Path, form: _Csv | _Json) -> None:
-        self._form = form
+class _ScoreLines:
+    def __init__(self, path: Path, form: Lines) -> None:
+        self._path, self._form = path, form
         self.written = 0
         try:
             with path.open("ab"):
                 _drop_torn_line(path)
-            self.held = set(form.files(path))
+            self.told = Told.by(form.entries(path))
             self._file = path.open("ab")
-            if not self._file.tell():
-                self._file.write(form.header.encode())
         except OSError as error:
             raise RequestError(f"{path} cannot be written: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise RequestError(f"{path} holds something else than scores; name another --output") from None
 
-    def __enter__(self) -> "_Lines":
+    def __enter__(self) -> "_ScoreLines":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,9 +87,23 @@ class _Lines:
 
     def write(self, score: Score) -> None:
         """In one call of the system: a killed process leaves all of it or nothing."""
-        self._file.write(self._form.encode(score).encode("utf-8", "surrogateescape"))
+        begin = "" if self._file.tell() else self._form.header
+        self._file.write((begin + self._form.encode(score)).encode("utf-8", "surrogateescape"))
         self._file.flush()
         self.written += 1
+
+    def forget_failures(self, files: Collection[str]) -> None:
+        """A new file takes the old one's place in one step; what was forgotten is asked about again in any case."""
+        again = self.told.failed.intersection(files)
+        if not again:
+            return
+        waiting = self._path.with_name(f".{self._path.name}.tmp")
+        with waiting.open("wb") as file:
+            for text in self._form.without(self._path, again):
+                file.write(text.encode("utf-8", "surrogateescape"))
+        self._file.close()
+        waiting.replace(self._path)
+        self._file = self._path.open("ab")
 
 
 def _drop_torn_line(path: Path) -> None:
@@ -125,17 +114,20 @@ def _drop_torn_line(path: Path) -> None:
 
 
 @contextmanager
-def _parquet(output: Path) -> Iterator[Scores]:
+def _parquet(output: Path, models: Collection[str]) -> Iterator[Scores]:
     """Parquet cannot be appended to: rows gather in a file of lines beside it, and become part of it at the end."""
     if find_spec("pyarrow") is None:
         raise RequestError(
             f"Parquet files need the extra `parquet`, which is not installed: {how_to_install('parquet')}"
         )
-    from serving.commands.parquet import files, merge
+    from serving.commands.parquet import entries, merge
 
     gathered = output.with_name(f".{output.name}.part")
-    with _Lines(gathered, _ROWS) as lines:
-        lines.held |= files(output)
+    held = Told.by(entries(output))
+    _refuse_others(output, held, models)
+    with _ScoreLines(gathered, ROWS) as lines:
+        lines.told = lines.told.together_with(held)
+        _refuse_others(output, lines.told, models)
         yield lines
     merge(gathered, output)
     gathered.unlink()

@@ -1,7 +1,10 @@
 """``loupe-train``: from a folder of photos to a published model, in one command or step by step."""
 
+from typing import Annotated
+
 import typer
 
+from models.extras import DISTRIBUTION
 from training.commands.calibrating import calibrate
 from training.commands.comparing import compare, speed
 from training.commands.evaluation import evaluate
@@ -19,6 +22,22 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from training.shipping.versions import git_revision, installed_version
+
+        typer.echo(f"loupe-train {installed_version(DISTRIBUTION)} ({git_revision()})")
+        raise typer.Exit
+
+
+@app.callback()
+def _loupe_train(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which one.")] = False,
+) -> None: ...
+
+
 for command in (manifest, train, search, sizes, export, quantize, evaluate, calibrate, compare, speed, publish):
     app.command()(command)
 app.command("import")(import_command)

@@ -17,7 +17,8 @@ from training.graph.parity import check_parity
 from training.shipping.card import IMPORTED
 from training.shipping.foreign_graph import ForeignGraph
 from training.shipping.golden import golden_pictures, golden_samples
-from training.shipping.stamp import git_revision, stamp
+from training.shipping.stamp import stamp
+from training.shipping.versions import git_revision
 from training.shipping.wrapping import Normalisation, wrapped
 
 

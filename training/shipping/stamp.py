@@ -1,11 +1,9 @@
 """The facts of a run, written into its model file."""
 
 import json
-import subprocess
 import tomllib
 from collections import Counter
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from models.metadata import PROPERTY, ModelMetadata, Source
@@ -15,6 +13,7 @@ from training.fitting.recipe import Recipe
 from training.fitting.run_folder import History, best_epoch
 from training.photos.manifest import Manifest
 from training.photos.tasks import Task
+from training.shipping.versions import git_revision, installed_version
 
 _TOOLS = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow")
 _SOURCES_FILE = Path(__file__).with_name("sources.toml")
@@ -57,27 +56,10 @@ def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, histor
         graph_sha256=graph_sha256(data),
         sources=_sources(manifest),
         training=_training(recipe, manifest, history),
-        tools={name: _version(name) for name in _TOOLS},
+        tools={name: installed_version(name) for name in _TOOLS},
         git_revision=git_revision(),
         created=datetime.now(UTC).date().isoformat(),
     )
-
-
-def git_revision() -> str:
-    """The commit of the checkout that this code lies in, with ``-dirty`` if it was changed; ``unknown`` outside git."""
-    try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        # Not `describe --dirty`, which writes the repository's index.
-        return f"{commit}-dirty" if _git("status", "--porcelain", "--untracked-files=no") else commit
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(*words: str) -> str:
-    command = ["git", "--no-optional-locks", *words]
-    return subprocess.run(  # noqa: S603  # fixed words
-        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-    ).stdout.strip()
 
 
 def _sources(manifest: Manifest) -> tuple[Source, ...]:
@@ -100,10 +82,3 @@ def _training(recipe: Recipe, manifest: Manifest, history: History) -> dict[str,
         "images_per_s": f"{sum(epoch['images_per_s'] for epoch in history) / len(history):.0f}",
         "recipe": recipe.model_dump_json(exclude={"name", "description", "limits", "search"}),
     }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ModuleNotFoundError:  # another build of it, such as onnxruntime-gpu
-        return "unknown"

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,3 +97,9 @@ def test_serve_says_where_it_is_and_ends_with_0(models, stop):
         process.send_signal(stop)
         assert process.wait(30) == OK
         assert {json.loads(line)["level"] for line in process.stderr} == {"INFO"}
+
+
+def test_it_says_which_one_it_is(loupe):
+    result = loupe("--version")
+    assert result.returncode == 0
+    assert re.fullmatch(r"loupe (\d+\.\d+\.\d+|unknown) \([0-9a-f]{12}\)\n", result.stdout)

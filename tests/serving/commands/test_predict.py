@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def test_it_goes_on_where_the_output_ends(loupe, tree, tmp_path, suffix):
     assert "6 files asked about now, 6 before; 0 failed." in result.stderr
     assert sorted(files_in(output)) == sorted(map(str, tree.glob("*/*.*")))
     before = output.read_bytes()
-    assert "0 files asked about now, 12 before" in loupe("predict", tree, "--output", output).stderr
+    again = loupe("predict", tree, "--output", output, "--model", "orientation")
+    assert "0 files asked about now, 12 before" in again.stderr
     assert files_in(output) == files_in(output)
     assert suffix == ".parquet" or output.read_bytes() == before
 
@@ -134,6 +136,83 @@ def test_names_of_any_bytes_are_kept(loupe, tree, tmp_path, zoo):
     strange = tree / 'caf\udce9, "quoted"\n.png'
     strange.write_bytes(zoo.png("left"))
     for output in (tmp_path / "scores.csv", tmp_path / "scores.jsonl"):
-        loupe("predict", tree, "--output", output, "--model", "orientation")
-        assert "0 files asked about now, 13 before" in loupe("predict", tree, "--output", output).stderr
+        asked = ("predict", tree, "--output", output, "--model", "orientation")
+        loupe(*asked)
+        assert "0 files asked about now, 13 before" in loupe(*asked).stderr
     assert loupe("predict", tree).exit_code == OK
+
+
+@pytest.mark.parametrize(("asked", "held"), [(["selfie"], "orientation"), (["orientation", "selfie"], "orientation")])
+def test_a_table_of_other_models_is_not_gone_on_with(loupe, tree, tmp_path, suffix, asked, held):
+    output = tmp_path / f"scores{suffix}"
+    loupe("predict", tree, "--output", output, "--model", "orientation")
+    before = output.read_bytes()
+    result = loupe("predict", tree, "--output", output, *(part for name in asked for part in ("--model", name)))
+    assert result.exit_code == USAGE
+    told = " ".join(re.sub("[│╭╮╰╯─]", " ", result.stderr).split())
+    assert f"holds the answers of {held}, and {', '.join(asked)} would be asked; name another file" in told
+    assert output.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_files_that_failed_are_asked_about_again(loupe, tree, zoo, tmp_path, suffix):
+    output = tmp_path / f"scores{suffix}"
+    broken, other = tree / "broken.jpg", tree / "other.png"
+    broken.write_bytes(b"no image")
+    other.write_bytes(b"no image either")
+    assert loupe("predict", tree, "--output", output, "--model", "orientation").exit_code == FAILED
+    again = loupe("predict", tree, "--output", output, "--model", "orientation")
+    assert (again.exit_code, files_in(output).count(str(broken))) == (FAILED, 1)
+    assert "2 files asked about now, 12 before; 2 failed." in again.stderr
+    broken.write_bytes(zoo.png("left"))
+    mended = loupe("predict", broken, "--output", output, "--model", "orientation")
+    assert (mended.exit_code, files_in(output).count(str(broken))) == (OK, 1)
+    assert "1 files asked about now, 0 before; 0 failed." in mended.stderr
+    assert sorted(files_in(output)) == sorted([*map(str, tree.glob("*/*.*")), str(broken), str(other)])
+    other.write_bytes(zoo.png("left"))
+    assert loupe("predict", tree, "--output", output, "--model", "orientation").exit_code == OK
+    assert (
+        "0 files asked about now, 14 before"
+        in loupe("predict", tree, "--output", output, "--model", "orientation").stderr
+    )
+    if suffix != ".jsonl":
+        assert not any(row["error"] for row in READERS[suffix](output))
+
+
+def test_why_files_failed_is_counted(loupe, tree):
+    for name in ("one.jpg", "two.png"):
+        (tree / name).write_bytes(b"no image")
+    (tree / "three.gif").write_bytes(b"")
+    result = loupe("predict", tree, "--json")
+    assert result.exit_code == FAILED
+    assert "  2 failed: the data is not an image that is served" in result.stderr
+    assert "  1 failed: the data is empty" in result.stderr
+
+
+def test_files_of_other_kinds_are_counted(loupe, tree):
+    for name in ("a.CR2", "b.cr2", "c.xmp", "d", ".hidden.xmp"):
+        (tree / name).write_bytes(b"")
+    (tree / ".trash").mkdir()
+    (tree / ".trash" / "e.xmp").write_bytes(b"")
+    result = loupe("predict", tree)
+    assert result.exit_code == OK
+    assert "Not asked about, as of other kinds: 2 .cr2, 1 .xmp, 1 without a suffix.\n" in result.stderr
+
+
+def test_a_folder_without_photos_is_told(loupe, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = loupe("predict", "empty")
+    assert (result.exit_code, result.stdout) == (FAILED, "")
+    assert result.stderr == "There are no photos in empty.\n"
+    (tmp_path / "empty" / "notes.txt").write_text("")
+    result = loupe("predict", "empty", "--output", "scores.csv")
+    assert result.exit_code == FAILED
+    assert "There are no photos in empty.\nNot asked about, as of other kinds: 1 .txt.\n" in result.stderr
+
+
+def test_a_table_in_a_pipe_has_whole_names(loupe, zoo, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    name = f"{'a-long-name-' * 12}.png"
+    (tmp_path / name).write_bytes(zoo.png("left"))
+    lines = loupe("predict", name).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["file", name, name]

@@ -265,3 +265,9 @@ def test_what_the_file_leaves_open_must_be_said(foreign, loupe_train, tmp_path):
     path = changed(foreign, tmp_path, shape=(-1, 3, -1, -1))
     result = loupe_train("import", path, "--name", "pets", "--labels", "a,b,c", "--models", tmp_path / "models")
     assert one_line(result) == ("the graph takes pictures of any size; say the one that it was trained at with --size")
+
+
+def test_it_says_which_one_it_is(loupe_train):
+    result = loupe_train("--version")
+    assert result.exit_code == OK
+    assert re.fullmatch(r"loupe-train \d+\.\d+\.\d+ \([0-9a-f]{12}(-dirty)?\)\n", result.output)

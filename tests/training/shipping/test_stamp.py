@@ -12,7 +12,8 @@ from models.repository import read_metadata
 from training.graph.inference import OnnxClassifier
 from training.photos.manifest import Manifest
 from training.photos.tasks import ORIENTATION
-from training.shipping.stamp import describe, git_revision, restamp, stamp
+from training.shipping.stamp import describe, restamp, stamp
+from training.shipping.versions import git_revision
 
 HISTORY = [
     {"val_accuracy": 0.5, "val_loss": 0.7, "images_per_s": 100.0},
@@ -86,7 +87,7 @@ def test_the_revision_is_the_commit_and_says_if_it_was_changed(tmp_path, monkeyp
         command = ["git", "-C", str(tmp_path), *identity, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-    monkeypatch.setattr("training.shipping.stamp.__file__", str(tmp_path / "stamp.py"))
+    monkeypatch.setattr("training.shipping.versions.__file__", str(tmp_path / "versions.py"))
     assert git_revision() == "unknown"
     git("init", "--quiet")
     (tmp_path / "stamp.py").write_text("one")

@@ -1,0 +1,55 @@
+"""What a person is told at the end: how many files were answered, why others were not, and what was no candidate."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from serving.commands.common import console, reason, shown
+from serving.commands.score import Score
+
+_REASONS, _KINDS = 10, 12  # told of each; some reasons name sizes
+
+
+class Tally:
+    """Counts scores as they come.
+
+    Attributes:
+        found: how many candidates there are.
+        failed: how many files have no answer.
+    """
+
+    def __init__(self, paths: Iterable[Path], found: int) -> None:
+        self.found = found
+        self.failed = 0
+        self._paths = paths
+        self._reasons = Counter[str]()
+
+    def add(self, score: Score) -> None:
+        """Counts one file's."""
+        if isinstance(score.answer, Exception):
+            self.failed += 1
+            self._reasons[reason(score.answer)] += 1
+
+    def tell(self, others: Counter[str]) -> None:
+        """Says on stderr why files failed, and how many of which other kind there are."""
+        lines = [f"  {count:,} failed: {why}" for why, count in self._reasons.most_common(_REASONS)]
+        if not self.found:
+            lines.append(f"There are no photos in {', '.join(map(shown, self._paths))}.")
+        if others:
+            kinds = [f"{count:,} {kind or 'without a suffix'}" for kind, count in others.most_common(_KINDS)]
+            more = f" and {len(others) - _KINDS} more kinds" * (len(others) > _KINDS)
+            lines.append(f"Not asked about, as of other kinds: {', '.join(kinds)}{more}.")
+        for line in lines:
+            console(stderr=True).print(line, soft_wrap=True, markup=False)
+
+
+def other_files(paths: Iterable[Path], suffixes: Collection[str]) -> Counter[str]:
+    """The files in folders that are no candidates, by suffix; hidden ones do not count."""
+    found = Counter[str]()
+    for path in paths:
+        for _, folders, files in os.walk(path):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            kinds = (os.path.splitext(name)[1].lower() for name in files if not name.startswith("."))  # noqa: PTH122
+            found.update(kind for kind in kinds if kind not in suffixes)
+    return found
