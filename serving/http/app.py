@@ -14,7 +14,7 @@ from serving.access.keys import ApiKeys
 from serving.http.addresses import Call
 from serving.http.errors import add_error_handlers
 from serving.http.middleware import add_middleware
-from serving.http.openapi import describe
+from serving.http.openapi import describe, operation_id
 from serving.http.routes import (
     health,
     hints,
@@ -64,6 +64,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=service_version(),
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         telemetry=_NO_TELEMETRY,
         lifespan=_lifespan,
         responses={400: {"model": ErrorBody, "description": "A parameter is not allowed."}},
@@ -78,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(web.web_router())
     else:
         app.include_router(health.root_router)
-    describe(app)
+    describe(app, settings, frozenset({"set_labels", "load_model", "unload_model"}))
     add_error_handlers(app)
     add_middleware(app, service, counted.recorder, keys)
     return app

@@ -160,14 +160,27 @@ class ServiceVersion(BaseModel):
     git_revision: str
 
 
+class Headline(BaseModel):
+    """The three figures that tell most of what was measured on a file; its metadata has all of them."""
+
+    accuracy: float
+    certain_share: float
+    certain_accuracy: float | None
+
+    @classmethod
+    def of(cls, metrics: Metrics | None) -> "Headline | None":
+        """Those of a model's metrics."""
+        return None if metrics is None else cls(**metrics.model_dump(include=set(cls.model_fields)))
+
+
 class ModelVersion(BaseModel):
-    """Which file answers, where it runs, and what was measured on it."""
+    """Which file answers, where it runs, and how good it is."""
 
     version: str
     sha256: str
     provider: str
     labels: list[str]
-    metrics: Metrics | None
+    metrics: Headline | None
 
 
 class Version(BaseModel):

@@ -35,12 +35,12 @@ def _named(value: object) -> object:
     return {"version": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named)]]]):
+class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json_schema_input_type=Target | int)]]]):
     """One model's labels; without any, the latest version answers."""
 
     model_config = ConfigDict(frozen=True)
 
-    root: dict[Name, Annotated[Target, BeforeValidator(_named)]] = {}
+    root: dict[Name, Annotated[Target, BeforeValidator(_named, json_schema_input_type=Target | int)]] = {}
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:

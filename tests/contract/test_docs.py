@@ -39,6 +39,7 @@ NOT_RUN = {
     ("deploying.md", "docker compose"): "no container runtime; test_deploy.py checks the file",
     ("deploying.md", "kubectl apply"): "no cluster; test_deploy.py builds and checks the manifests",
     ("deploying.md", "make release"): "it installs for a minute; test_distributions.py looks into the wheel",
+    ("protocols.md", "openapi-python-client generate"): "tests/serving/http/test_made_clients.py makes one and asks",
     ("protocols.md", "LOUPE_GRPC_PORT=8001 make serve"): "the server of each page is started so",
 } | {
     (

@@ -9,6 +9,7 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
@@ -85,6 +86,14 @@ def test_the_other_ways_to_ask_answer_alike(folder: Path, shipped_url: str):
     assert set(json.loads(version)["models"]) >= {"orientation", "selfie"}
     assert first["label"] in "".join(table)
     assert second["label"] in "".join(table)
+
+
+def test_version_fits_on_a_screen(shipped_url: str):
+    """With reliability tables and confusion matrices it had 17,343 bytes."""
+    answer = httpx.get(f"{shipped_url}/version", timeout=60)
+    assert len(answer.content) < 1500
+    for model in answer.json()["models"].values():
+        assert model["metrics"].keys() == {"accuracy", "certain_share", "certain_accuracy"}
 
 
 def local(script: str, url: str) -> str:

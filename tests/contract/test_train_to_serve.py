@@ -75,5 +75,7 @@ def test_version_tells_the_metrics_that_training_measured(trained):
     told = httpx.get(f"{trained.url}/version", timeout=60).json()["models"]
     for name, model in trained.models.items():
         assert told[name]["version"] == "1"
-        assert told[name]["metrics"]["accuracy"] == model.metadata.metrics.accuracy
-        assert told[name]["metrics"]["data_sha256"] == model.metadata.metrics.data_sha256
+        headline = {"accuracy", "certain_share", "certain_accuracy"}
+        assert told[name]["metrics"] == model.metadata.metrics.model_dump(include=headline)
+        metadata = httpx.get(f"{trained.url}/v1/models/{name}/metadata", timeout=60).json()["metadata"]
+        assert metadata["loupe"]["metrics"]["data_sha256"] == model.metadata.metrics.data_sha256

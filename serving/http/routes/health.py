@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from models.errors import NotReadyError
 from serving.http.errors import documented
 from serving.http.routes.dependencies import Service
-from serving.http.schemas import Health, Live, ModelHealth, ModelVersion, Ready, ServiceVersion, Version
+from serving.http.schemas import Headline, Health, Live, ModelHealth, ModelVersion, Ready, ServiceVersion, Version
 from serving.service import PredictionService
 from serving.settings.version import git_revision, service_version
 
@@ -23,13 +23,13 @@ async def alive() -> dict[str, str]:
 
 @router.get("/health/live")
 async def live() -> Live:
-    """The event loop turns."""
+    """Says that the event loop turns."""
     return Live()
 
 
 @router.get("/health/ready", responses=documented(NotReadyError))
 async def ready(service: Service) -> Ready:
-    """Every model is loaded, warm and right on its golden samples; else 503."""
+    """Says whether every model is loaded, warm and right on its golden samples; else 503."""
     if not service.ready:
         raise NotReadyError("the service is shutting down")
     return Ready()
@@ -37,7 +37,7 @@ async def ready(service: Service) -> Ready:
 
 @router.get("/health")
 async def health(service: Service) -> Health:
-    """Both, model by model; always 200, as it is a report."""
+    """Tells how it is, model by model; always 200, as it is a report."""
     models = {
         name: ModelHealth(version=str(classifier.metadata.version), ready=service.ready)
         for name, classifier in service.classifiers.items()
@@ -47,7 +47,7 @@ async def health(service: Service) -> Health:
 
 @router.get("/version")
 async def version(service: Service) -> Version:
-    """The service, ONNX Runtime, the provider in use, and each model with its metrics."""
+    """Tells what runs; each model with its labels and three figures, of which its metadata has more."""
     models = _models(service)
     return Version(
         service=ServiceVersion(version=service_version(), git_revision=git_revision()),
@@ -64,7 +64,7 @@ def _models(service: PredictionService) -> dict[str, ModelVersion]:
             sha256=classifier.model.sha256,
             provider=classifier.model.provider,
             labels=list(classifier.metadata.label_names),
-            metrics=classifier.metadata.metrics,
+            metrics=Headline.of(classifier.metadata.metrics),
         )
         for name, classifier in service.classifiers.items()
     }

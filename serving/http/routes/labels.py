@@ -4,25 +4,30 @@ from fastapi import APIRouter, Request
 
 from models.errors import ForbiddenError, InvalidModelError, ModelNotFoundError, RequestError, UnauthorizedError
 from serving.http.errors import documented
+from serving.http.openapi import REFERENCE
 from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
 from serving.versions.labels import Labels
 
 router = APIRouter(tags=["models"])
 
-_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": Labels.model_json_schema()}}}}
+_LABELS: dict[str, object] = {
+    "schema": {"$ref": REFERENCE.format(model="Labels")},
+    "example": {"stable": 1, "canary": {"version": 2, "share": 0.05}},
+}
+_BODY = {"requestBody": {"required": True, "content": {"application/json": _LABELS}}}
 _ERRORS = documented(RequestError, InvalidModelError, UnauthorizedError, ForbiddenError, ModelNotFoundError)
 
 
 @router.get("/v1/models/{model}/labels", responses=documented(ModelNotFoundError))
-async def labels(model: str, service: Service) -> Labels:
-    """The labels that are in effect."""
+async def get_labels(model: str, service: Service) -> Labels:
+    """Tells which labels are in effect."""
     return service.model(model).labels
 
 
 @router.put("/v1/models/{model}/labels", dependencies=[Admin], openapi_extra=_BODY, responses=_ERRORS)
-async def relabel(model: str, request: Request, service: Service) -> Labels:
-    """Replaces all labels of a model at once, after loading the versions that they name."""
+async def set_labels(model: str, request: Request, service: Service) -> Labels:
+    """Replaces all labels of a model; after loading the versions that they name."""
     service.model(model)
     with service.bodies.lease() as take:
         given = Labels.parse(await read_all(request, service.settings, take))

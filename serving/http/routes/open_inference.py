@@ -9,6 +9,8 @@ from fastapi import APIRouter, Header, Request, Response
 
 from models.errors import ModelNotFoundError, NotReadyError
 from serving.http.errors import ANSWERING, documented
+from serving.http.forms.described import DOT
+from serving.http.openapi import REFERENCE
 from serving.http.routes.dependencies import Patience, Service
 from serving.http.routes.disconnect import while_connected
 from serving.http.routes.predict import server_timing
@@ -18,7 +20,6 @@ from serving.open_inference.configuration import model_config
 from serving.open_inference.framing import HEADER, read_request, wants_binary, write_response
 from serving.open_inference.infer import describe, infer, max_values
 from serving.open_inference.messages import (
-    InferRequest,
     InferResponse,
     ModelMetadataResponse,
     ModelReady,
@@ -31,7 +32,10 @@ from serving.service import PredictionService
 router = APIRouter(prefix="/v2", tags=["open inference"])
 
 _BINARY: dict[str, object] = {"schema": {"type": "string", "format": "binary"}}
-_JSON: dict[str, object] = {"schema": InferRequest.model_json_schema()}
+_JSON: dict[str, object] = {
+    "schema": {"$ref": REFERENCE.format(model="InferRequest")},
+    "example": {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [DOT]}]},
+}
 _BODY = {"requestBody": {"required": True, "content": {"application/json": _JSON, "application/octet-stream": _BINARY}}}
 _ANSWERS: dict[int | str, dict[str, object]] = {
     200: {"model": InferResponse, "content": {"application/octet-stream": _BINARY}},
@@ -42,83 +46,83 @@ HeaderLength = Annotated[str | None, Header(alias=HEADER, description="Bytes of 
 
 
 @router.get("")
-async def server() -> ServerMetadata:
-    """Which server this is, and which extensions of the protocol it has."""
+async def server_metadata() -> ServerMetadata:
+    """Tells which server this is; and which extensions of the protocol it has."""
     return ServerMetadata()
 
 
 @router.get("/health/live")
-async def live() -> Live:
-    """The event loop turns."""
+async def server_live() -> Live:
+    """Says that the event loop turns."""
     return Live()
 
 
 @router.get("/health/ready", responses=documented(NotReadyError))
-async def ready(service: Service) -> Ready:
-    """Every model is loaded, warm and right on its golden samples; else 503."""
+async def server_ready(service: Service) -> Ready:
+    """Says whether every model is loaded, warm and right on its golden samples; else 503."""
     _refuse_unready(service)
     return Ready()
 
 
 @router.get("/models/stats")
-async def all_stats(request: Request, service: Service) -> dict[str, Any]:
-    """Triton's statistics of all versions that are loaded: requests, images, batches and how long each step took."""
+async def all_statistics(request: Request, service: Service) -> dict[str, Any]:
+    """Triton's statistics of all versions that are loaded; requests, images, batches and how long each step took."""
     return model_statistics(service, request.app.state.metrics.totals)
 
 
 @router.get("/models/{model}", responses=documented(ModelNotFoundError))
-async def tensors(model: str, service: Service) -> ModelMetadataResponse:
-    """What a model takes and gives."""
+async def model_tensors(model: str, service: Service) -> ModelMetadataResponse:
+    """Tells what a model takes and gives."""
     return describe(service, model, None)
 
 
 @router.get("/models/{model}/versions/{version}", responses=documented(ModelNotFoundError))
 async def version_tensors(model: str, version: str, service: Service) -> ModelMetadataResponse:
-    """What a version takes and gives."""
+    """Tells what a version takes and gives."""
     return describe(service, model, version)
 
 
 @router.get("/models/{model}/config", responses=documented(ModelNotFoundError))
-async def config(model: str, service: Service) -> dict[str, Any]:
+async def get_model_config(model: str, service: Service) -> dict[str, Any]:
     """Triton's configuration of a model."""
     return model_config(service, model, None)
 
 
 @router.get("/models/{model}/versions/{version}/config", responses=documented(ModelNotFoundError))
-async def version_config(model: str, version: str, service: Service) -> dict[str, Any]:
-    """The same of one version."""
+async def get_version_config(model: str, version: str, service: Service) -> dict[str, Any]:
+    """Triton's configuration of one version."""
     return model_config(service, model, version)
 
 
 @router.get("/models/{model}/stats", responses=documented(ModelNotFoundError))
-async def stats(model: str, request: Request, service: Service) -> dict[str, Any]:
-    """The same of one model."""
+async def get_model_statistics(model: str, request: Request, service: Service) -> dict[str, Any]:
+    """Triton's statistics of one model."""
     return model_statistics(service, request.app.state.metrics.totals, model)
 
 
 @router.get("/models/{model}/versions/{version}/stats", responses=documented(ModelNotFoundError))
-async def version_stats(model: str, version: str, request: Request, service: Service) -> dict[str, Any]:
-    """The same of one version."""
+async def get_version_statistics(model: str, version: str, request: Request, service: Service) -> dict[str, Any]:
+    """Triton's statistics of one version."""
     return model_statistics(service, request.app.state.metrics.totals, model, version)
 
 
 @router.get("/models/{model}/ready", responses=documented(ModelNotFoundError, NotReadyError))
 async def model_ready(model: str, service: Service) -> ModelReady:
-    """The model is loaded, warm and right on its golden samples; else 404 or 503."""
+    """Says whether a model is loaded, warm and right on its golden samples; else 404 or 503."""
     return _ready(service, model, None)
 
 
 @router.get("/models/{model}/versions/{version}/ready", responses=documented(ModelNotFoundError, NotReadyError))
 async def version_ready(model: str, version: str, service: Service) -> ModelReady:
-    """The same of one version."""
+    """Says whether a version is loaded, warm and right on its golden samples; else 404 or 503."""
     return _ready(service, model, version)
 
 
 @router.post("/models/{model}/infer", openapi_extra=_BODY, responses=_ANSWERS)
-async def infer_tensors(
+async def infer_model(
     model: str, request: Request, service: Service, patience: Patience, header_length: HeaderLength = None
 ) -> Response:
-    """Probabilities of encoded photos or ready-made tensors, as JSON or binary."""
+    """Asks a model for its probabilities; of encoded photos or ready-made tensors, as JSON or binary."""
     return await _infer(request, service, patience, (model, None), header_length)
 
 
@@ -126,7 +130,7 @@ async def infer_tensors(
 async def infer_version(
     model: str, version: str, request: Request, service: Service, patience: Patience, header_length: HeaderLength = None
 ) -> Response:
-    """The same of one version."""
+    """Asks a version for its probabilities; of encoded photos or ready-made tensors, as JSON or binary."""
     return await _infer(request, service, patience, (model, version), header_length)
 
 

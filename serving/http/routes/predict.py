@@ -55,25 +55,25 @@ Answer_ = ModelAnswer | Rows | ColumnsAnswer
 
 @router.post("/v1/models/{model}:predict", openapi_extra=OPENAPI_BODY)
 async def predict(model: str, call: Call, asked: Asked) -> Answer_:
-    """Predictions of one model; JSON bodies are answered in TensorFlow Serving's form."""
+    """Asks one model about photos; JSON bodies are answered in TensorFlow Serving's form."""
     return await _predict_one(call, asked, model)
 
 
 @router.post("/v1/models/{model}/versions/{version}:predict", openapi_extra=OPENAPI_BODY)
 async def predict_version(model: str, version: str, call: Call, asked: Asked) -> Answer_:
-    """The same of one version, if it is loaded; else 404."""
+    """Asks one version of a model about photos; 404 if it is not loaded."""
     return await _predict_one(call, asked, model, version=version)
 
 
 @router.post("/v1/models/{model}/labels/{label}:predict", openapi_extra=OPENAPI_BODY)
 async def predict_label(model: str, label: str, call: Call, asked: Asked) -> Answer_:
-    """The same of the version that a label such as `stable` names."""
+    """Asks the version of a model that a label names; such as `stable`."""
     return await _predict_one(call, asked, model, label=label)
 
 
 @router.post("/v1/predict", openapi_extra=OPENAPI_BODY)
 async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer:
-    """Predictions of several models; each image is decoded once."""
+    """Asks several models about photos; each photo is decoded once."""
     default = call.service.default_names
     _check(call.service, asked.names(default))
     async with _reading(call, asked) as (body, parameters):

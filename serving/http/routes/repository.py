@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.errors import ForbiddenError, InvalidModelError, ModelNotFoundError, RequestError, UnauthorizedError
 from serving.http.errors import documented
+from serving.http.openapi import REFERENCE
 from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
 from serving.open_inference.messages import ControlRequest, IndexEntry, IndexRequest, malformed
@@ -20,18 +21,27 @@ from serving.service import PredictionService
 router = APIRouter(prefix="/v2/repository", tags=["open inference"])
 
 _CONTROL = documented(RequestError, InvalidModelError, UnauthorizedError, ForbiddenError, ModelNotFoundError)
+
+
+def _body(model: type[BaseModel], example: dict[str, object]) -> dict[str, object]:
+    """Which may be left out."""
+    content = {"schema": {"$ref": REFERENCE.format(model=model.__name__)}, "example": example}
+    return {"requestBody": {"required": False, "content": {"application/json": content}}}
+
+
+_INDEX, _WITHOUT = _body(IndexRequest, {"ready": True}), _body(ControlRequest, {})
 _Read = TypeVar("_Read", bound=BaseModel)
 
 
-@router.post("/index", responses=documented(RequestError))
-async def index(request: Request, service: Service) -> list[IndexEntry]:
-    """Every version on disk or in memory; with `{"ready": true}` only those that can be asked."""
+@router.post("/index", openapi_extra=_INDEX, responses=documented(RequestError))
+async def repository_index(request: Request, service: Service) -> list[IndexEntry]:
+    """Lists every version on disk or in memory; with `{"ready": true}` only those that can be asked."""
     wanted = await _read(request, service, IndexRequest)
     return read_index(service, wanted.ready)
 
 
-@router.post("/models/{model}/load", dependencies=[Admin], responses=_CONTROL)
-async def load(model: str, request: Request, service: Service) -> dict[str, str]:
+@router.post("/models/{model}/load", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_CONTROL)
+async def load_model(model: str, request: Request, service: Service) -> dict[str, str]:
     """Loads what is new of a model; a version that is refused leaves all as it was."""
     control = await _read(request, service, ControlRequest)
     refuse_overrides(control.parameters)
@@ -39,8 +49,8 @@ async def load(model: str, request: Request, service: Service) -> dict[str, str]
     return {}
 
 
-@router.post("/models/{model}/unload", dependencies=[Admin], responses=_CONTROL)
-async def unload(model: str, request: Request, service: Service) -> dict[str, str]:
+@router.post("/models/{model}/unload", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_CONTROL)
+async def unload_model(model: str, request: Request, service: Service) -> dict[str, str]:
     """Gives a model up until it is loaded again; what was begun is still answered."""
     await _read(request, service, ControlRequest)
     await service.registry.unload(model)

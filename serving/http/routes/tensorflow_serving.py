@@ -40,14 +40,14 @@ _OUTPUTS = {
 
 
 @router.get("/v1/models")
-async def models(service: Service) -> LoadedModels:
-    """What is loaded."""
+async def list_models(service: Service) -> LoadedModels:
+    """Lists what is loaded."""
     return LoadedModels(models=[_loaded(classifier) for classifier in service.classifiers.values()])
 
 
 @router.get("/v1/models/{model}")
-async def status(model: str, service: Service) -> ModelStatus:
-    """TensorFlow Serving's model status: all versions in memory, those first that can be asked."""
+async def model_status(model: str, service: Service) -> ModelStatus:
+    """TensorFlow Serving's status of a model; of all versions in memory, those first that can be asked."""
     service.model(model)
     states = [(one.state, one.version) for one in service.registry.index() if one.name == model]
     return ModelStatus(
@@ -73,20 +73,20 @@ async def label_status(model: str, label: str, service: Service) -> ModelStatus:
 
 
 @router.get("/v1/models/{model}/metadata")
-async def metadata(model: str, service: Service) -> dict[str, object]:
-    """TensorFlow Serving's metadata, with all that the file says of itself under `metadata.loupe`."""
+async def model_metadata(model: str, service: Service) -> dict[str, object]:
+    """TensorFlow Serving's metadata of a model; with all that the file says of itself under `metadata.loupe`."""
     return _metadata(service.classifier(model).metadata)
 
 
 @router.get("/v1/models/{model}/versions/{version}/metadata")
 async def version_metadata(model: str, version: str, service: Service) -> dict[str, object]:
-    """The same of one version."""
+    """TensorFlow Serving's metadata of one version."""
     return _metadata(service.classifier(model, version).metadata)
 
 
 @router.get("/v1/models/{model}/labels/{label}/metadata")
 async def label_metadata(model: str, label: str, service: Service) -> dict[str, object]:
-    """The same of the version that a label names."""
+    """TensorFlow Serving's metadata of the version that a label names."""
     return _metadata(service.classifier(model, label=label).metadata)
 
 

@@ -40,7 +40,19 @@ _PHOTO: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The photo; byte for byte the one that was sent if it is upright or the answer not certain.",
         "headers": _HEADERS,
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            # The last for clients made by tools that know no pictures.
+            for media_type in (
+                "image/jpeg",
+                "image/png",
+                "image/tiff",
+                "image/webp",
+                "image/heic",
+                "image/avif",
+                "application/octet-stream",
+            )
+        },
     }
 }
 
@@ -66,7 +78,7 @@ async def upright(
     patience: Patience,
     asked: Annotated[UprightParameters, Query()],
 ) -> Response:
-    """Turns one JPEG, PNG, WebP, TIFF, HEIC or AVIF upright, if the model is certain; a second call changes nothing."""
+    """Turns a photo upright; JPEG, PNG, WebP, TIFF, HEIC or AVIF, if the model is certain. Twice is as good as once."""
     service.classifier(MODEL)  # without it nothing can be done, so the body is not read
     body = await read_body(request, service.settings, take, list(UprightParameters.model_fields))
     method = asked.beside(body.parameters).method
