@@ -37,5 +37,5 @@ def estimate(data: bytes, at_least: Size | None = None, limits: ImageLimits = DE
     cost = walk(data, at_least, limits) if walk else Cost()
     most = limits.max_decoded_bytes
     if most is not None and cost.bytes > most:
-        raise ImageTooLargeError(f"the image takes up to {cost.bytes} bytes to decode; at most {most} are allowed")
+        raise ImageTooLargeError(f"the image takes up to {cost.bytes} bytes of memory; at most {most} are allowed")
     return cost

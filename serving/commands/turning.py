@@ -15,7 +15,8 @@ from serving.commands.outcome import Action, Outcome
 from serving.commands.pipeline import read_photo
 from serving.commands.walking import Photo
 from serving.settings import Settings
-from serving.upright.straightening import Method, Straightener, Upright
+from serving.upright.straightening import Straightener, Upright
+from serving.upright.tasks import Method
 
 _WRITABLE = 0o222
 _LINKED = "it has {} names (hard links); --split-hard-links turns it under this one alone"

@@ -20,7 +20,8 @@ from serving.commands.turning import Turner, Turning
 from serving.commands.walking import TURNED, photos, trees
 from serving.service import PredictionService
 from serving.settings import Settings
-from serving.upright.straightening import MODEL, Method, Straightener
+from serving.upright.straightening import MODEL, Straightener
+from serving.upright.tasks import Method
 
 
 def upright(
@@ -120,7 +121,6 @@ async def _turn(settings: Settings, model: str, paths: list[Path], report: Repor
                 report.add(outcome)
                 bar.advance(task)
     finally:
-        straightener.close()
         service.close()
     report.end()
     _tell_what_next(report, turning, service.classifier(model).metadata)

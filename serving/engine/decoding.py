@@ -1,19 +1,22 @@
 """Decoders: encoded photos → the pixels that models take; each photo is decoded once, for all models asked for."""
 
 import asyncio
-from collections.abc import Collection, Sequence
-from time import perf_counter
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cost import Cost, estimate
 from models.errors import DeadlineExceededError
-from models.images import ImageLimits, Size, decode
+from models.images import ImageLimits, Size
 from models.preprocessing import Preprocessing
-from serving.engine.batcher import Batcher
+from serving.engine.preparing import prepare, wanted_size
+from serving.engine.task import Task
+from serving.engine.workshop import Workshop
 
 _WEIGHT = 0.1  # of the newest photo in what is typical; also, what is typical shrinks by it where nothing gets through
+_LOOKED_AT_HERE = 256 * 1024  # the walk over so many bytes takes the event loop a few milliseconds at most
 
 
 class Prepared(NamedTuple):
@@ -32,19 +35,21 @@ class Prepared(NamedTuple):
     preprocess_s: float
 
 
-class _Photo(NamedTuple):
-    data: bytes
-    wanted: Collection[Preprocessing]
-    apply_exif: bool
-
-
 class Decoders:
-    """Threads, one per core: a photo of 12 megapixels holds a core for 20 ms and more."""
+    """The way of photos through a workshop."""
 
-    def __init__(self, *, threads: int, max_queue: int, limits: ImageLimits) -> None:
+    def __init__(self, workshop: Workshop, limits: ImageLimits, timeout_s: float) -> None:
+        """Takes nothing yet.
+
+        Args:
+            workshop: does the work.
+            limits: of one picture.
+            timeout_s: seconds of a core that a dear one may take.
+        """
+        self._workshop = workshop
         self._limits = limits
+        self._timeout_s = timeout_s
         self._typical_s = 0.0
-        self._threads = Batcher[_Photo, Prepared](self._prepare, max_batch=1, max_queue=max_queue, workers=threads)
 
     async def prepare(
         self, data: bytes, wanted: Collection[Preprocessing], *, apply_exif: bool, deadline: float
@@ -62,34 +67,23 @@ class Decoders:
             ImageError: the photo cannot be used.
             DeadlineExceededError: no thread was free early enough.
         """
-        photo = _Photo(data, wanted, apply_exif)
+        ordered = tuple(wanted)
+        cost = await self._estimate(data, wanted_size(ordered))
+        task = Task(prepare, data, (ordered, apply_exif, self._limits, cost), cost, self._timeout_s)
         try:
-            batched = await asyncio.wrap_future(self._threads.submit(photo, deadline - self._typical_s))
+            done = await asyncio.wrap_future(self._workshop.submit(task, deadline - self._typical_s))
         except DeadlineExceededError:
             self._typical_s *= 1 - _WEIGHT  # else one slow photo could shut out impatient callers for ever
             raise
-        return batched.result._replace(queue_s=batched.queue_s)
+        parts = zip(ordered, done.made.parts, strict=True)
+        pixels = {one: np.frombuffer(part, np.uint8).reshape(one.shape) for one, part in parts}
+        return Prepared(pixels, done.queue_s, *done.made.facts)
 
     def note_answer(self, seconds: float) -> None:
         """Learns how long it took from the decode of a photo to its answer."""
         self._typical_s += _WEIGHT * (seconds - self._typical_s)
 
-    @property
-    def waiting(self) -> int:
-        """Photos that wait for a thread."""
-        return self._threads.waiting
-
-    def close(self) -> None:
-        """Decodes what waits, then ends the threads."""
-        self._threads.close()
-
-    def _prepare(self, photos: Sequence[_Photo]) -> list[Prepared]:
-        return [self._prepare_one(photo) for photo in photos]
-
-    def _prepare_one(self, photo: _Photo) -> Prepared:
-        started = perf_counter()
-        at_least = Size(max(one.width for one in photo.wanted), max(one.height for one in photo.wanted))
-        image = decode(photo.data, at_least, self._limits, apply_exif=photo.apply_exif)
-        decoded = perf_counter()
-        pixels = {preprocessing: preprocessing.apply(image) for preprocessing in photo.wanted}
-        return Prepared(pixels, 0.0, decoded - started, perf_counter() - decoded)
+    async def _estimate(self, data: bytes, at_least: Size) -> Cost:
+        if len(data) <= _LOOKED_AT_HERE:
+            return estimate(data, at_least, self._limits)
+        return await asyncio.to_thread(estimate, data, at_least, self._limits)

@@ -93,7 +93,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if app.state.tracing is not None:
             stack.callback(app.state.tracing.close)
         stack.callback(service.close)
-        stack.callback(app.state.straightener.close)
         reread = [] if app.state.keys is None else [app.state.keys.reload]
         stack.enter_context(on_hangup([*reread, service.registry.refresh_soon]))
         if service.settings.reload == "watch":

@@ -15,21 +15,17 @@ from serving.engine.decoding import Decoders
 from serving.engine.observer import Observer
 from serving.service.answers import Answer, Timing
 from serving.service.shadow import judge
-from serving.settings import Settings
-from serving.settings.cores import threads
 from serving.versions.served_model import Route
 
 _Result = TypeVar("_Result")
 
 
 class Answering:
-    """The decoders, and the way from them to the classifiers that a request was routed to."""
+    """The way through the decoders to the classifiers that a request was routed to."""
 
-    def __init__(self, settings: Settings, observer: Observer) -> None:
+    def __init__(self, decoders: Decoders, observer: Observer) -> None:
         self._observer = observer
-        self._decoders = Decoders(
-            threads=threads(settings), max_queue=settings.max_queued_images, limits=settings.image_limits
-        )
+        self._decoders = decoders
 
     async def photo(
         self, routes: Mapping[str, Route], data: bytes, *, apply_exif: bool, deadline: float
@@ -75,10 +71,6 @@ class Answering:
         return predictions, Timing(
             queue=max(one.queue_s for one in batched), inference=max(one.run_s for one in batched)
         )
-
-    def close(self) -> None:
-        """Decodes what waits, then ends the threads."""
-        self._decoders.close()
 
 
 async def together(calls: Iterable[Awaitable[_Result]]) -> list[_Result]:

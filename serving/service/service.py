@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from math import inf, prod
 from random import Random
 from time import perf_counter
@@ -20,10 +21,14 @@ from models.errors import (
 )
 from serving.engine.budget import Budget
 from serving.engine.classifier import Classifier
+from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
+from serving.engine.workshop import Workshop
 from serving.service.answering import Answering, together
 from serving.service.answers import Answer, Answers, Timing
 from serving.settings import Settings
+from serving.settings.cores import threads
+from serving.settings.memory import decoded_bytes
 from serving.versions.registry import Registry
 from serving.versions.served_model import Route, ServedModel
 
@@ -39,6 +44,8 @@ class PredictionService:
         registry: loads, unloads and labels versions.
         bodies: bytes of request bodies and of decoded pixels; whoever reads bodies takes of it too.
         images: images that are being answered.
+        workshop: where photos are decoded and turned.
+        limits: of one picture.
     """
 
     def __init__(self, settings: Settings, registry: Registry, observer: Observer = UNOBSERVED) -> None:
@@ -47,7 +54,11 @@ class PredictionService:
         self.images = Budget(settings.max_queued_images, "images", settings.max_caller_percent)
         self.registry = registry
         self._observer = observer
-        self._answering = Answering(settings, observer)
+        self.workshop = Workshop(
+            threads=threads(settings), max_queue=settings.max_queued_images, max_bytes=decoded_bytes(settings)
+        )
+        self.limits = replace(settings.image_limits, max_decoded_bytes=self.workshop.largest_bytes)
+        self._answering = Answering(Decoders(self.workshop, self.limits, settings.decode_timeout_s), observer)
         self._random = Random()  # noqa: S311 - shares of traffic, no secrets
         self._draining = self._closed = False
 
@@ -174,7 +185,7 @@ class PredictionService:
     def close(self) -> None:
         """Refuses new images, answers those inside, and ends all threads."""
         self._closed = True
-        self._answering.close()
+        self.workshop.close()
         self.registry.close()
 
     def _routes(self, asked: Sequence[str | Route]) -> dict[str, Route]:

@@ -1,17 +1,14 @@
 """Cores: how many of the machine's this process may keep busy, by its affinity and by its control groups' quotas."""
 
 import os
-from collections.abc import Iterator
 from math import ceil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from serving.settings.control_groups import MOUNT, OWN, groups, read
 from serving.settings.settings import Settings
 
-_MOUNT = Path("/sys/fs/cgroup")
-_OWN = Path("/proc/self/cgroup")
 
-
-def usable_cores(mount: Path = _MOUNT, own: Path = _OWN) -> int:
+def usable_cores(mount: Path = MOUNT, own: Path = OWN) -> int:
     """The cores of the process's affinity, or its share of their time if that is less: 1.5 cores' time counts as 2.
 
     A container with two CPUs' time sees all of the machine's cores; threads on each of them would use that time up
@@ -21,7 +18,7 @@ def usable_cores(mount: Path = _MOUNT, own: Path = _OWN) -> int:
         mount: where the control groups are, of either version.
         own: the file that names those of the process, one line each: ``number:controllers:path``.
     """
-    quotas = [quota for group in _groups(mount, own) if (quota := _quota(group)) is not None]
+    quotas = [quota for group in groups("cpu", mount, own) if (quota := _quota(group)) is not None]
     return min([len(os.sched_getaffinity(0)), *(max(1, ceil(quota)) for quota in quotas)])
 
 
@@ -30,26 +27,8 @@ def threads(settings: Settings) -> int:
     return settings.threads or usable_cores()
 
 
-def _groups(mount: Path, own: Path) -> Iterator[Path]:
-    """Those that the process is in, and those around them, whose quotas hold for all that is inside."""
-    for line in (_read(own) or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers or "cpu" in controllers.split(","):
-            root = mount / "cpu" if controllers else mount
-            group = PurePosixPath(path.lstrip("/"))
-            # A container may be told its path outside, of which nothing but the root is to be seen inside.
-            yield from (root / one for one in (group, *group.parents))
-
-
 def _quota(group: Path) -> float | None:
     """In cores. Version 2 has both numbers in one file, and ``max`` for no quota; version 1 two files, and -1."""
-    both = _read(group / "cpu.max") or f"{_read(group / 'cpu.cfs_quota_us')} {_read(group / 'cpu.cfs_period_us')}"
+    both = read(group / "cpu.max") or f"{read(group / 'cpu.cfs_quota_us')} {read(group / 'cpu.cfs_period_us')}"
     quota_us, _, period_us = both.partition(" ")
     return int(quota_us) / int(period_us) if quota_us.strip().isdecimal() else None
-
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_text(encoding="ascii")
-    except OSError:
-        return None

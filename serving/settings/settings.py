@@ -70,6 +70,18 @@ class Settings(BaseSettings):
     max_image_parts: int = Field(
         65_536, ge=16, description="Segments, chunks, strips, tags and blocks that one encoded image is made of."
     )
+    max_decoded_bytes: int | None = Field(
+        None,
+        ge=128 * _MIB,
+        description="Bytes of memory that all pictures together may take while they are decoded; what does not fit "
+        "waits; unset: half of the machine's memory, or of the container's.",
+    )
+    decode_timeout_s: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds of a core that one picture may take to be decoded, three times that to be turned.",
+    )
     max_request_bytes: int = Field(64 * _MIB, ge=1, description="Bytes of one request's body.")
     max_request_images: int = Field(64, ge=1, description="Images of one request.")
     max_queued_images: int = Field(

@@ -1,23 +1,20 @@
 """Straightener: a photo in, the same photo upright out; what is uncertain comes back as it was."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import inf
 from time import perf_counter
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple
 
+from models.cost import estimate
 from models.errors import DeadlineExceededError, ImageError, InvalidModelError
-from serving.engine.batcher import Batcher
 from serving.engine.classifier import Classifier, Prediction
+from serving.engine.task import Made, Task
 from serving.service import PredictionService
 from serving.service.answers import Timing
-from serving.settings.cores import threads
-from serving.upright.formats.orientation import UPRIGHT
 from serving.upright.photo_file import PhotoFile
+from serving.upright.tasks import Method, looking, standing, turning
 from serving.versions.served_model import Route
-
-Method = Literal["tag", "pixels"]
-"""How a photo is turned: ``tag`` changes its EXIF orientation (which WebP has none of), ``pixels`` what is stored."""
 
 Done = Literal["none", "tag", "lossless", "reencoded"]
 """What was done to a photo: nothing, its tag was changed, or its pixels were turned without loss or coded again."""
@@ -25,7 +22,6 @@ Done = Literal["none", "tag", "lossless", "reencoded"]
 MODEL = "orientation"
 _UP = "up"
 _ROTATE = "rotate_clockwise"
-_Result = TypeVar("_Result")
 
 
 class Upright(NamedTuple):
@@ -55,7 +51,7 @@ class Upright(NamedTuple):
 
 
 class Straightener:
-    """Asks the orientation model, turns the photo's file in threads of its own, and asks again.
+    """Asks the orientation model, turns the photo's file where it is decoded too, and asks again.
 
     Only a picture that is then found upright replaces the given one, so that a second call changes nothing.
     """
@@ -63,10 +59,7 @@ class Straightener:
     def __init__(self, service: PredictionService, model: str = MODEL) -> None:
         self._service = service
         self._model = model
-        settings = service.settings
-        self._threads = Batcher[Callable[[], object], object](
-            _call, max_batch=1, max_queue=settings.max_queued_images, workers=threads(settings)
-        )
+        self._cpu_s = service.settings.decode_timeout_s
 
     async def straighten(
         self,
@@ -96,20 +89,17 @@ class Straightener:
         except TimeoutError:
             raise DeadlineExceededError(f"there was no answer within {timeout_s:g} s") from None
 
-    def close(self) -> None:
-        """Ends the threads; the service stays."""
-        self._threads.close()
-
     async def _straighten(self, data: bytes, method: Method, min_probability: float | None, deadline: float) -> Upright:
-        photo = await self._run(lambda: PhotoFile.open(data, self._service.settings.image_limits), deadline)
+        kind, orientation = (await self._run(looking(data, self._service.limits, self._cpu_s), deadline)).facts
+        photo = PhotoFile(data, kind, orientation)
         route = self._service.route(self._model)
         with route.classifier.in_use():
             said, timing = await self._ask(route, data, deadline)
             clockwise, sure = self._rotation(said), _is_sure(said, route.classifier, min_probability)
             given = Upright(data, photo.media_type, 0, clockwise, said.label, said.probability, sure, "none", timing)
-            if not sure or (clockwise == 0 and _stands(photo, method)):
+            if not sure or (clockwise == 0 and await self._stands(photo, method, deadline)):
                 return given
-            turned, done = await self._run(lambda: _turn(photo, clockwise, method), deadline)
+            turned, done = await self._turn(photo, clockwise, method, deadline)
             again, timing = await self._ask(Route(route.classifier), turned, deadline)
             timing = Timing.longest([given.timing, timing])
             if again.label != _UP:
@@ -124,9 +114,17 @@ class Straightener:
             )
         return int(degrees)
 
-    async def _run(self, work: Callable[[], _Result], deadline: float) -> _Result:
-        batched = await asyncio.wrap_future(self._threads.submit(work, deadline))
-        return cast(_Result, batched.result)
+    async def _stands(self, photo: PhotoFile, method: Method, deadline: float) -> bool:
+        return bool((await self._run(standing(photo, method, self._cpu_s), deadline)).facts[0])
+
+    async def _turn(self, photo: PhotoFile, clockwise: int, method: Method, deadline: float) -> tuple[bytes, Done]:
+        unbound = replace(self._service.limits, max_decoded_bytes=None)  # the workshop asks for more than that
+        cost = await asyncio.to_thread(estimate, photo.data, None, unbound)
+        made = await self._run(turning(photo, clockwise, method, cost, self._cpu_s), deadline)
+        return bytes(made.parts[0]), made.facts[0]
+
+    async def _run(self, task: Task, deadline: float) -> Made:
+        return (await asyncio.wrap_future(self._service.workshop.submit(task, deadline))).made
 
     async def _ask(self, route: Route, data: bytes, deadline: float) -> tuple[Prediction, Timing]:
         left_s = None if deadline == inf else deadline - perf_counter()
@@ -135,22 +133,6 @@ class Straightener:
         if isinstance(answer, ImageError):
             raise answer
         return answer[self._model], answers.timing
-
-
-def _call(work: Sequence[Callable[[], object]]) -> list[object]:
-    return [one() for one in work]
-
-
-def _stands(photo: PhotoFile, method: Method) -> bool:
-    """Whether an upright picture needs nothing; a second call always finds that."""
-    return photo.is_heeded if method == "tag" else photo.orientation == UPRIGHT
-
-
-def _turn(photo: PhotoFile, clockwise: int, method: Method) -> tuple[bytes, Done]:
-    if method == "tag" and photo.kind != "WEBP":  # whose tag is overlooked
-        return photo.retagged(clockwise), "tag"
-    turned = photo.with_pixels(clockwise)
-    return turned.data, "lossless" if turned.lossless else "reencoded"
 
 
 def _is_sure(said: Prediction, classifier: Classifier, min_probability: float | None) -> bool:

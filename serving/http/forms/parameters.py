@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from models.errors import RequestError
 from models.wrong_value import explain
 from serving.parsing.nearest import nearest
-from serving.upright.straightening import Method
+from serving.upright.tasks import Method
 
 
 class Parameters(BaseModel):

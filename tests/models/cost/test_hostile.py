@@ -126,7 +126,7 @@ def test_scans_are_counted_however_they_are_hidden():
 def test_what_never_fits_is_told_with_the_limit():
     data = encode(Image.new("RGB", (2000, 2000)), "PNG")
     assert decode(data, Size(64, 64), ImageLimits(max_decoded_bytes=64 * MIB)).size == (2000, 2000)
-    with pytest.raises(ImageTooLargeError, match=r"takes up to \d+ bytes to decode; at most 16777216 are allowed"):
+    with pytest.raises(ImageTooLargeError, match=r"takes up to \d+ bytes of memory; at most 16777216 are allowed"):
         decode(data, Size(64, 64), ImageLimits(max_decoded_bytes=16 * MIB))
 
 

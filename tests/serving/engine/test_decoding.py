@@ -1,24 +1,33 @@
 import asyncio
+from io import BytesIO
 from math import inf
 from time import perf_counter, sleep
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from models.errors import DeadlineExceededError, ImageError
+from models.cost import estimate
+from models.errors import DeadlineExceededError, ImageError, ImageTooLargeError
 from models.images import ImageLimits
 from models.preprocessing import Preprocessing
 from serving.engine.decoding import Decoders
+from serving.engine.workshop import Workshop
 
 SMALL = Preprocessing(height=8, width=8)
 LARGE = Preprocessing(height=64, width=48, channels=1)
 
 
 @pytest.fixture
-def decoders():
-    decoders = Decoders(threads=1, max_queue=10, limits=ImageLimits())
-    yield decoders
-    decoders.close()
+def workshop():
+    made = Workshop(threads=1, max_queue=10, max_bytes=2 * 1024**3)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def decoders(workshop):
+    return Decoders(workshop, ImageLimits(), timeout_s=10)
 
 
 def prepare(decoders, data, *wanted, deadline=inf):
@@ -55,7 +64,7 @@ def test_what_would_be_late_costs_no_decode_but_somebody_tries_again(decoders, z
     assert np.any(prepared.pixels[SMALL])
 
 
-def test_whoever_leaves_while_waiting_holds_no_place(decoders, zoo):
+def test_whoever_leaves_while_waiting_holds_no_place(workshop, decoders, zoo):
     busy = zoo.png(size=(5000, 5000))
 
     async def leave() -> int:
@@ -68,8 +77,48 @@ def test_whoever_leaves_while_waiting_holds_no_place(decoders, zoo):
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        left = decoders.waiting
+        left = workshop.waiting
         await working
         return left
 
     assert asyncio.run(leave()) == 0
+
+
+def test_a_process_makes_the_same_pixels_as_a_thread(workshop, photographs):
+    """A lossless WebP holds the interpreter while it is decoded, so it is done elsewhere; a PNG is not."""
+    picture = Image.open(BytesIO(photographs["china"])).resize((1600, 1200))
+    png, webp = BytesIO(), BytesIO()
+    picture.save(png, "PNG")
+    picture.save(webp, "WEBP", lossless=True, quality=0)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=10)
+    assert estimate(webp.getvalue()).held_s > 0.05 > estimate(png.getvalue()).held_s
+    here, there = (prepare(decoders, one.getvalue(), SMALL, LARGE).pixels for one in (png, webp))
+    for preprocessing in (SMALL, LARGE):
+        assert np.array_equal(here[preprocessing], there[preprocessing])
+
+
+def test_a_photo_that_takes_too_long_is_ended_and_named(workshop):
+    """2 kB that take 1.7 s of a core."""
+    buffer = BytesIO()
+    Image.new("RGBA", (7000, 7000)).save(buffer, "WEBP", lossless=True, method=0)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=0.5)
+    with pytest.raises(ImageTooLargeError, match=r"longer than the 0.5 s of a core"):
+        prepare(decoders, buffer.getvalue(), SMALL)
+
+
+def test_the_event_loop_goes_on_while_a_picture_of_fifty_megapixels_is_decoded(workshop):
+    """Lossless WebP held it for as long as it took, 0.8 s and more; the two cores are shared with other tests."""
+    buffer = BytesIO()
+    Image.new("RGBA", (7000, 7000)).save(buffer, "WEBP", lossless=True, method=0)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=60)
+
+    async def longest_pause() -> float:
+        working = asyncio.create_task(decoders.prepare(buffer.getvalue(), [SMALL], apply_exif=True, deadline=inf))
+        longest, last = 0.0, perf_counter()
+        while not working.done():
+            await asyncio.sleep(0.005)
+            longest, last = max(longest, perf_counter() - last), perf_counter()
+        await working
+        return longest
+
+    assert asyncio.run(longest_pause()) < 0.4

@@ -1,0 +1,231 @@
+"""Workshop: where photos are decoded and turned: cheap ones in threads, dear ones in processes, all within one budget.
+
+Each lane takes the cheapest that waits (order.py). A job's memory is taken before it runs and given back behind it; the
+next one waits until there is room. Dear jobs leave a part of the budget alone, so that cheap ones never wait for them.
+"""
+
+import threading
+from concurrent.futures import Future
+from math import inf
+from time import perf_counter
+from typing import NamedTuple
+
+from models.cost import Cost
+from models.errors import DeadlineExceededError, ImageTooLargeError, NotReadyError, QueueFullError
+from serving.engine.disposable import Disposable
+from serving.engine.order import Order
+from serving.engine.task import Made, Task
+
+_MIB = 1024 * 1024
+_QUICK_S, _QUICK_HELD_S, _QUICK_BYTES = 0.3, 0.05, 96 * _MIB
+_PROCESS_BYTES = 64 * _MIB  # of a disposable process itself
+_RESERVE, _MOST_RESERVED = 4, 256 * _MIB  # that part of the budget is for cheap jobs alone, and no more than that
+_IDLE_S = 5.0  # after which a process is ended
+
+
+class Done(NamedTuple):
+    """What a task made, and the seconds that it waited."""
+
+    made: Made
+    queue_s: float
+
+
+class _Job(Future[Done]):
+    """Is its own future, as in batcher.py. Cancelled while it runs in a process, it ends that process."""
+
+    def __init__(self, task: Task, deadline: float, lane: "_Lane", size: int) -> None:
+        super().__init__()
+        self.task = task
+        self.deadline = deadline
+        self.size = size
+        self.submitted = perf_counter()
+        self.process: Disposable | None = None
+        self.given_up = False
+        self._lane = lane
+
+    def cancel(self) -> bool:
+        """Also takes it out of the queue, or ends its process."""
+        cancelled = super().cancel()
+        self._lane.forget(self)
+        return cancelled
+
+
+class Workshop:
+    """Threads and processes that do tasks. Any thread may submit."""
+
+    def __init__(self, *, threads: int, max_queue: int, max_bytes: int) -> None:
+        """Starts the threads; processes are begun when they are needed.
+
+        Args:
+            threads: that do cheap tasks, and as many processes for dear ones.
+            max_queue: the most tasks that wait.
+            max_bytes: memory that all tasks together may take.
+        """
+        self._store = _Store(max_bytes)
+        self._max_queue = max_queue
+        self._quick = _Lane(self._store, threads, share=max_bytes, dear=False)
+        self._dear = _Lane(self._store, threads, share=max_bytes - _reserved(max_bytes), dear=True)
+
+    def submit(self, task: Task, deadline: float = inf) -> "Future[Done]":
+        """Queues one task.
+
+        Args:
+            task: what to do.
+            deadline: the ``perf_counter()`` from which on it is not begun any more.
+
+        Returns:
+            What it makes, or what it raises, or DeadlineExceededError. A caller who cancels it ends it: at once if it
+            waits or has a process, and behind its cheap call if it has not.
+
+        Raises:
+            ImageTooLargeError: it needs more memory than it could ever get.
+            QueueFullError: too many wait already.
+            NotReadyError: the workshop is closed.
+        """
+        if task.cost.bytes > self.largest_bytes:
+            raise ImageTooLargeError(
+                f"the image takes up to {task.cost.bytes} bytes of memory; at most {self.largest_bytes} are allowed"
+            )
+        if self.waiting >= self._max_queue:
+            raise QueueFullError(f"{self.waiting} images wait already; at most {self._max_queue} may")
+        dear = _is_dear(task.cost, self._store.limit)
+        return (self._dear if dear else self._quick).submit(task, deadline)
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that nobody has begun."""
+        return len(self._quick.order) + len(self._dear.order)
+
+    @property
+    def largest_bytes(self) -> int:
+        """What one task may take at most."""
+        return self._store.limit - _reserved(self._store.limit) - _PROCESS_BYTES
+
+    @property
+    def taken_bytes(self) -> int:
+        """Memory that running tasks have taken from the budget."""
+        return self._store.taken
+
+    def close(self) -> None:
+        """Takes no more tasks, does those that wait, and ends threads and processes."""
+        for lane in (self._quick, self._dear):
+            lane.close()
+
+
+def _reserved(max_bytes: int) -> int:
+    return min(max_bytes // _RESERVE, _MOST_RESERVED)
+
+
+def _is_dear(cost: Cost, max_bytes: int) -> bool:
+    quick_bytes = min(_QUICK_BYTES, _reserved(max_bytes))
+    return cost.seconds > _QUICK_S or cost.held_s > _QUICK_HELD_S or cost.bytes > quick_bytes
+
+
+class _Store:
+    """The memory that all lanes share."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self.lock = threading.RLock()
+        self.changed: list[threading.Condition] = []
+
+
+class _Lane:
+    """A queue, and the threads that empty it."""
+
+    def __init__(self, store: _Store, threads: int, *, share: int, dear: bool) -> None:
+        self.order = Order[_Job]()
+        self._store = store
+        self._share = share
+        self._taken = 0
+        self._dear = dear
+        self._closed = False
+        self._changed = threading.Condition(store.lock)
+        store.changed.append(self._changed)
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, task: Task, deadline: float) -> _Job:
+        job = _Job(task, deadline, self, task.cost.bytes + (_PROCESS_BYTES if self._dear else 0))
+        with self._changed:
+            if self._closed:
+                raise NotReadyError("the service is shutting down")
+            self.order.push(job, task.cost.seconds, job.submitted)
+            self._changed.notify()
+        return job
+
+    def forget(self, job: _Job) -> None:
+        with self._changed:
+            job.given_up = True
+            self.order.remove(job)
+            if job.process is not None:
+                job.process.end()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        process = Disposable() if self._dear else None
+        while (job := self._take(process)) is not None:
+            try:
+                _do(job, process)
+            finally:
+                self._give_back(job)
+            del job  # while it waits for the next one, it must not hold the last one's photo
+        if process is not None:
+            process.close()
+
+    def _take(self, process: Disposable | None) -> _Job | None:
+        """Waits for a job that there is room for; meanwhile a process that has nothing to do is ended."""
+        with self._changed:
+            while not self._changed.wait_for(self._may_go_on, _IDLE_S if process else None):
+                assert process is not None  # noqa: S101 - without, there is no time-out
+                process.close()
+                process = None
+            if not self.order:
+                return None
+            job = self.order.pop()
+            self._store.taken += job.size
+            self._taken += job.size
+            self._changed.notify()  # there may be room for the next one too
+            return job
+
+    def _may_go_on(self) -> bool:
+        if not self.order:
+            return self._closed
+        size = self.order.first.size
+        return self._taken + size <= self._share and self._store.taken + size <= self._store.limit
+
+    def _give_back(self, job: _Job) -> None:
+        with self._changed:
+            job.process = None
+            self._store.taken -= job.size
+            self._taken -= job.size
+            for changed in self._store.changed:
+                changed.notify()
+
+
+def _do(job: _Job, process: Disposable | None) -> None:
+    if not job.set_running_or_notify_cancel():
+        return
+    started = perf_counter()
+    if started >= job.deadline:
+        job.set_exception(DeadlineExceededError("its time was up before it could be decoded"))
+        return
+    try:
+        made = job.task.run() if process is None else _in_process(job, process)
+    except BaseException as error:
+        job.set_exception(error)
+    else:
+        job.set_result(Done(made, started - job.submitted))
+
+
+def _in_process(job: _Job, process: Disposable) -> Made:
+    job.process = process
+    return process.run(job.task, lambda: not job.given_up)

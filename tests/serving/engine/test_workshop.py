@@ -1,0 +1,196 @@
+"""Real tasks in real threads and processes; each is done once and takes what it says."""
+
+import os
+import signal
+import threading
+from concurrent.futures import wait
+from time import monotonic, perf_counter, sleep
+
+import pytest
+
+from models.cost import Cost
+from models.errors import (
+    DeadlineExceededError,
+    ImageTooLargeError,
+    NotReadyError,
+    QueueFullError,
+    UndecodableImageError,
+    UnsupportedImageError,
+)
+from serving.engine.task import Made, Task
+from serving.engine.workshop import Workshop
+
+MIB = 1024 * 1024
+CHEAP, DEAR = Cost(1, MIB, 0.01, 0.0), Cost(1, 32 * MIB, 1.0, 1.0)
+
+
+@pytest.fixture
+def workshop():
+    made = Workshop(threads=2, max_queue=50, max_bytes=512 * MIB)
+    yield made
+    made.close()
+
+
+def where(data: bytes) -> Made:
+    return Made((data[::-1], memoryview(data)), (os.getpid(), os.nice(0)))
+
+
+def refuse(_: bytes) -> Made:
+    raise UnsupportedImageError("not this one")
+
+
+def blunder(_: bytes) -> Made:
+    raise ZeroDivisionError("ours")
+
+
+def spin(_: bytes, seconds: float = 3600) -> Made:
+    until = monotonic() + seconds
+    while monotonic() < until:
+        pass
+    return Made(())
+
+
+def crash(_: bytes) -> Made:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return Made(())
+
+
+def hoard(_: bytes, size: int) -> Made:
+    try:
+        return Made((), (len(bytearray(size)),))
+    except MemoryError:
+        raise UndecodableImageError("no memory") from None
+
+
+def task(call, cost=CHEAP, *arguments, data=b"photo", cpu_s=10.0):
+    return Task(call, data, arguments, cost, cpu_s)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_cheap_tasks_run_here_and_dear_ones_in_a_process_that_stays_and_is_nice(workshop):
+    here = workshop.submit(task(where)).result(10).made
+    first, second = (workshop.submit(task(where, DEAR)).result(30).made for _ in range(2))
+    assert here.facts[0] == os.getpid() != first.facts[0]
+    assert first.facts == [second.facts[0], os.nice(0) + 10]
+    assert [bytes(part) for part in here.parts] == [bytes(part) for part in first.parts] == [b"otohp", b"photo"]
+
+
+def test_a_process_answers_megabytes(workshop):
+    data = os.urandom(20 * MIB)
+    assert bytes(workshop.submit(task(where, DEAR, data=data)).result(30).made.parts[1]) == data
+
+
+@pytest.mark.parametrize("cost", [CHEAP, DEAR], ids=["cheap", "dear"])
+def test_errors_come_back_as_what_they_are(workshop, cost):
+    with pytest.raises(UnsupportedImageError, match="not this one"):
+        workshop.submit(task(refuse, cost)).result(30)
+    with pytest.raises((ZeroDivisionError, RuntimeError), match="ours"):
+        workshop.submit(task(blunder, cost)).result(30)
+    assert workshop.submit(task(where, cost)).result(30)
+
+
+def test_whoever_leaves_ends_the_process(workshop):
+    before = workshop.submit(task(where, DEAR)).result(30).made.facts[0]
+    running = workshop.submit(task(spin, DEAR))
+    until = monotonic() + 10
+    while not running.running() and monotonic() < until:
+        sleep(0.01)
+    sleep(0.1)
+    running.cancel()
+    with pytest.raises(NotReadyError):
+        running.result(5)
+    until = monotonic() + 5
+    while alive(before) and workshop.taken_bytes and monotonic() < until:
+        sleep(0.01)
+    assert workshop.taken_bytes == 0
+    assert workshop.submit(task(where, DEAR)).result(30)  # and another one is begun
+
+
+def test_what_takes_too_long_is_ended_by_the_kernel(workshop):
+    started = perf_counter()
+    with pytest.raises(ImageTooLargeError, match=r"longer than the 0.5 s of a core that are allowed"):
+        workshop.submit(task(spin, DEAR, cpu_s=0.5)).result(60)
+    assert perf_counter() - started < 30
+
+
+def test_what_takes_too_much_memory_is_refused_it(workshop):
+    assert workshop.submit(task(hoard, DEAR, 100 * MIB)).result(30).made.facts == [100 * MIB]
+    with pytest.raises(UndecodableImageError, match="no memory"):
+        workshop.submit(task(hoard, DEAR, 1024 * MIB)).result(30)
+    assert workshop.submit(task(hoard, DEAR, 100 * MIB)).result(30).made.facts == [100 * MIB]
+
+
+def test_a_decoder_that_crashes_takes_nobody_along(workshop):
+    with pytest.raises(UndecodableImageError, match="its decoder ended"):
+        workshop.submit(task(crash, DEAR)).result(30)
+    assert workshop.submit(task(where, DEAR)).result(30)
+
+
+def test_no_more_memory_is_taken_than_there_is():
+    """Each takes 150 MiB and the process's own 64; of 512 MiB, 128 are for cheap tasks alone."""
+    workshop = Workshop(threads=4, max_queue=50, max_bytes=512 * MIB)
+    most = []
+    jobs = [workshop.submit(task(spin, Cost(1, 150 * MIB, 1.0, 1.0), 0.2)) for _ in range(4)]
+    while not all(job.done() for job in jobs):
+        most.append(workshop.taken_bytes)
+        assert workshop.submit(task(where)).result(1)  # at once
+        sleep(0.01)
+    assert max(most) == 214 * MIB + MIB or max(most) == 214 * MIB
+    workshop.close()
+    assert workshop.taken_bytes == 0
+
+
+def test_what_never_fits_is_refused(workshop):
+    with pytest.raises(ImageTooLargeError, match=f"takes up to {400 * MIB} bytes of memory; at most {320 * MIB} are"):
+        workshop.submit(task(where, Cost(1, 400 * MIB, 1.0, 1.0)))
+
+
+def test_what_waits_is_bounded_and_late_ones_are_not_begun():
+    workshop = Workshop(threads=1, max_queue=2, max_bytes=512 * MIB)
+    busy = workshop.submit(task(spin, CHEAP, 0.3))
+    while not busy.running():
+        sleep(0.01)
+    late = workshop.submit(task(where), deadline=perf_counter() + 0.05)
+    left = workshop.submit(task(where))
+    with pytest.raises(QueueFullError, match="2 images wait already"):
+        workshop.submit(task(where))
+    assert left.cancel()
+    assert workshop.waiting == 1
+    with pytest.raises(DeadlineExceededError):
+        late.result(5)
+    workshop.close()
+    with pytest.raises(NotReadyError):
+        workshop.submit(task(where))
+
+
+def test_the_cheapest_that_waits_comes_first():
+    workshop = Workshop(threads=1, max_queue=20, max_bytes=512 * MIB)
+    busy = workshop.submit(task(spin, CHEAP, 0.3))
+    while not busy.running():
+        sleep(0.01)
+    done: list[str] = []
+    jobs = []
+    for name, seconds in (("large", 0.25), ("middle", 0.1), ("small", 0.01)):
+        job = workshop.submit(task(where, Cost(1, MIB, seconds, 0.0)))
+        job.add_done_callback(lambda _, name=name: done.append(name))
+        jobs.append(job)
+    wait(jobs, 10)
+    assert done == ["small", "middle", "large"]
+    workshop.close()
+
+
+def test_closing_leaves_no_thread_and_no_process():
+    threads = threading.active_count()
+    workshop = Workshop(threads=2, max_queue=20, max_bytes=512 * MIB)
+    process = workshop.submit(task(where, DEAR)).result(30).made.facts[0]
+    assert alive(process)
+    workshop.close()
+    assert threading.active_count() == threads
+    assert not alive(process)
