@@ -1,14 +1,17 @@
 """``python -m loadtest.overload``: a server that gets several times what it can do.
 
-First it is asked by as many clients as keep it busy, which tells its capacity; then photos arrive at a multiple of that
-rate, whether the earlier ones were answered or not. Meanwhile a process of its own asks ``/health/live``.
+First one client alone tells how long an answer takes, and then several how many a second there are at best. Then photos
+arrive at a multiple of that rate, whether the earlier ones were answered or not. Meanwhile a process of its own asks
+``/health/live``. The server has one core, and all that asks has the others.
 """
 
 import asyncio
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from statistics import quantiles
 from time import monotonic, sleep
 from typing import Annotated
@@ -16,46 +19,76 @@ from urllib.parse import urlsplit
 
 import typer
 
-from loadtest.clients import ask_for, connection
+from loadtest.clients import connection
 from loadtest.photos import THUMBNAIL, jpeg
 from loadtest.processes import server
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _PROBE_EVERY_S = 0.05
-_BUSY_CLIENTS = 32
+_BUSY_CLIENTS = (4, 8, 16)  # of these the best; more would be refused
 
 
 @app.command()
 def run(
-    url: Annotated[str, typer.Option(help="A running Loupe; without, one is started and stopped.")] = "",
-    times: Annotated[float, typer.Option(min=0.1, help="Of its capacity.")] = 4,
-    duration_s: Annotated[float, typer.Option(min=1, help="Seconds of overload.")] = 20,
+    url: Annotated[str, typer.Option(help="A running Loupe; without, one is started on a core of its own.")] = "",
+    times: Annotated[str, typer.Option(help="Multiples of its capacity, separated by commas.")] = "2,10",
+    duration_s: Annotated[float, typer.Option(min=1, help="Seconds of each.")] = 20,
 ) -> None:
     """Prints what became of the requests, as JSON."""
     photo = jpeg(THUMBNAIL, 1)
-    with nullcontext((url, 0)) if url else server() as (address, _), ProcessPoolExecutor(1) as pool:
+    with _running(url) as address, ProcessPoolExecutor(1) as pool:
         path = f"/v1/models/{_first_model(address)}:predict"
-        seconds = duration_s / 4
-        capacity = ask_for(address, path, photo, _BUSY_CLIENTS, seconds) / seconds
-        probing = pool.submit(probe, address, duration_s)
-        arrivals = Arrivals(address, path, photo)
-        asyncio.run(arrivals.arrive(times * capacity, duration_s))
-        typer.echo(json.dumps(report(capacity, arrivals, probing.result()), indent=2))
+        _closed(address, path, photo, 1, 1)  # what the first requests meet is no measure
+        alone = _closed(address, path, photo, 1, duration_s / 4)
+        busy = [_closed(address, path, photo, clients, duration_s / 4) for clients in _BUSY_CLIENTS]
+        capacity = max(arrivals.goodput for arrivals in busy)
+        told: dict[str, object] = {"capacity_per_s": round(capacity, 1), "alone_ms": _percentiles(alone.accepted_s)}
+        for multiple in map(float, times.split(",")):
+            probing = pool.submit(probe, address, duration_s)
+            arrivals = Arrivals(address, path, photo)
+            asyncio.run(arrivals.arrive(multiple * capacity, duration_s))
+            told[f"{multiple:g} x"] = report(capacity, arrivals, probing.result())
+        typer.echo(json.dumps(told, indent=2))
+
+
+@contextmanager
+def _running(url: str) -> Iterator[str]:
+    """The server gets one core if there are more, and whatever asks the others."""
+    if url:
+        yield url
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:1])
+    with server() as (address, _):
+        os.sched_setaffinity(0, cores[1:] or cores)
+        yield address
+
+
+def _closed(url: str, path: str, photo: bytes, clients: int, duration_s: float) -> "Arrivals":
+    arrivals = Arrivals(url, path, photo)
+    asyncio.run(arrivals.ask_again(clients, duration_s))
+    return arrivals
 
 
 class Arrivals:
-    """Requests that come at their own rate.
+    """Requests that come at their own rate, or as soon as the one before is answered.
 
     Attributes:
         statuses: how many of each status; of connections that failed, the error's name.
         accepted_s: seconds until the answer, of those with 200.
+        refused_s: the same of those with 429.
+        retry_after: how many were told to come again after so many seconds.
+        goodput: answers with 200 a second.
     """
 
     def __init__(self, url: str, path: str, photo: bytes) -> None:
         address = urlsplit(url)
         self.statuses: Counter[str] = Counter()
         self.accepted_s: list[float] = []
+        self.refused_s: list[float] = []
+        self.retry_after: Counter[str] = Counter()
+        self.goodput = 0.0
         self._address = (address.hostname, address.port)
         head = f"POST {path} HTTP/1.1\r\nHost: loadtest\r\nContent-Type: image/jpeg\r\n"
         self._request = f"{head}Content-Length: {len(photo)}\r\n\r\n".encode() + photo
@@ -70,6 +103,27 @@ class Arrivals:
                     group.create_task(self._ask())
                     begun += 1
                 await asyncio.sleep(0.005)
+            in_time = len(self.accepted_s)
+        self._end(in_time / duration_s)
+
+    async def ask_again(self, clients: int, duration_s: float) -> None:
+        """Lets so many clients ask for so long; whoever is refused comes again soon."""
+        until = monotonic() + duration_s
+
+        async def client() -> None:
+            while monotonic() < until:
+                refused = len(self.refused_s)
+                await self._ask()
+                if len(self.refused_s) > refused:
+                    await asyncio.sleep(_PROBE_EVERY_S)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(clients):
+                group.create_task(client())
+        self._end(len(self.accepted_s) / duration_s)
+
+    def _end(self, goodput: float) -> None:
+        self.goodput = goodput
         for _, writer in self._idle:
             writer.close()
 
@@ -88,6 +142,9 @@ class Arrivals:
         self.statuses[status] += 1
         if status == "200":
             self.accepted_s.append(monotonic() - started)
+        elif status == "429":
+            self.refused_s.append(monotonic() - started)
+            self.retry_after[head.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0].decode()] += 1
 
 
 def probe(url: str, duration_s: float) -> list[float]:
@@ -106,10 +163,12 @@ def probe(url: str, duration_s: float) -> list[float]:
 def report(capacity: float, arrivals: Arrivals, live_s: list[float]) -> dict[str, object]:
     """Percentiles in milliseconds."""
     return {
-        "capacity_per_s": round(capacity, 1),
+        "goodput": round(arrivals.goodput / capacity, 3),
         "requests": arrivals.statuses.total(),
         "statuses": dict(arrivals.statuses.most_common()),
         "accepted_ms": _percentiles(arrivals.accepted_s),
+        "refused_ms": _percentiles(arrivals.refused_s),
+        "retry_after_s": dict(arrivals.retry_after),
         "live_ms": _percentiles(live_s),
     }
 

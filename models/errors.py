@@ -108,7 +108,15 @@ class ServiceError(LoupeError):
 
 
 class QueueFullError(ServiceError):
-    """All places in the queue are taken."""
+    """All places in the queue are taken.
+
+    Attributes:
+        retry_after_s: seconds until there may be one.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class NotReadyError(ServiceError):

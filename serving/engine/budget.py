@@ -16,9 +16,11 @@ class Caller:
     Attributes:
         name: a key or an address.
         held: what this one request holds, by unit.
+        admitted: whether it has been let in; it is not turned away half-way then.
     """
 
     name: str
+    admitted: bool = False
     held: Counter[str] = field(default_factory=Counter)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from math import ceil
 from time import time_ns
 from typing import Any
 from urllib.parse import unquote
@@ -54,9 +55,6 @@ CODES: Mapping[type[LoupeError], tuple[grpc.StatusCode, int]] = {
 _OK = (grpc.StatusCode.OK, 200)
 _CANCELLED = (grpc.StatusCode.CANCELLED, 499)
 _OUR_FAULT = (grpc.StatusCode.INTERNAL, 500)
-_TRAILERS: Mapping[type[Exception], tuple[tuple[str, str], ...]] = {
-    QueueFullError: (("grpc-retry-pushback-ms", "1000"),),  # what Retry-After is to HTTP
-}
 _OPEN = (
     "/grpc.health.v1.Health/",
     "/inference.GRPCInferenceService/ServerLive",
@@ -80,6 +78,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
 
     def __init__(self, service: PredictionService, recorder: Recorder, keys: ApiKeys | None) -> None:
         settings = service.settings
+        self._service = service
         self._recorder = recorder
         self._keys = keys
         self._arriving = Arriving(service.bodies, settings)
@@ -180,6 +179,8 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         with self._recorder.request(record):
             try:
                 self._name_caller(context)
+                if method == _INFER:
+                    self._service.refuse_if_full()
                 with self._calls.lease() as take:
                     take(1)
                     yield record
@@ -214,4 +215,11 @@ async def _abort(context: Any, error: Exception) -> None:  # noqa: ANN401
     if not isinstance(error, LoupeError):
         _faults.error("a call failed", exc_info=error)
         sentence = f"the service made a mistake; its log has it under the request id {request_id.get()}"
-    await context.abort(_code(error)[0], sentence, _TRAILERS.get(type(error), ()))
+    await context.abort(_code(error)[0], sentence, _trailers(error))
+
+
+def _trailers(error: Exception) -> tuple[tuple[str, str], ...]:
+    """What Retry-After is to HTTP."""
+    if not isinstance(error, QueueFullError):
+        return ()
+    return (("grpc-retry-pushback-ms", str(ceil(1000 * error.retry_after_s))),)

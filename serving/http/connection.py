@@ -10,7 +10,7 @@ from uvicorn.server import ServerState
 from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
 from serving.http.errors import STATUSES, error_body
 from serving.http.framing import Requests, refuse_tricks
-from serving.http.paced import Paced
+from serving.http.refusing import Refusing
 
 _MIB = 1024 * 1024
 _LINGER_S = 2  # at least; a body may take longer, see `_linger`
@@ -23,7 +23,7 @@ _LINGER_CHUNKED_BYTES = 32 * _MIB
 _BYTES_AROUND = 16
 
 
-class Connection(Paced):
+class Connection(Refusing):
     """uvicorn ends a connection that is idle after an answer; this one also ends those that never ask whole.
 
     Whoever is refused early may still be sending. Closing then would reset the connection, and a client that reads only
@@ -43,12 +43,9 @@ class Connection(Paced):
         header_timeout_s: float,
         idle_timeout_s: float,
         body_timeout_s: float,
-        read_timeout_s: float,
-        write_timeout_s: float,
+        **paced: Any,  # noqa: ANN401 - what Refusing takes
     ) -> None:
-        super().__init__(
-            config, server_state, app_state, _loop, read_timeout_s=read_timeout_s, write_timeout_s=write_timeout_s
-        )
+        super().__init__(config, server_state, app_state, _loop, **paced)
         self.parser = Requests(self)
         self._max_header_bytes = max_header_bytes
         self._header_timeout_s = header_timeout_s

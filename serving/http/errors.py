@@ -1,6 +1,7 @@
 """Error class → HTTP status, and the one body that every error has."""
 
 import logging
+from math import ceil
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -56,7 +57,6 @@ ANSWERING = tuple(error for error in STATUSES if error not in (InvalidModelError
 """What calls that predict may meet; the others are for control calls."""
 
 _HEADERS: dict[type[LoupeError], dict[str, str]] = {
-    QueueFullError: {"Retry-After": "1"},
     # The rest of the body is not read, so the connection cannot carry another request.
     RequestTimeoutError: {"Connection": "close"},
     RequestTooLargeError: {"Connection": "close"},
@@ -73,7 +73,7 @@ def error_body(error: LoupeError) -> ErrorBody:
 
 def error_response(error: LoupeError) -> Response:
     """The whole answer, for those who meet the error before the routes do."""
-    return _response(_status(error), str(error), type(error).__name__, _HEADERS.get(type(error)))
+    return _response(_status(error), str(error), type(error).__name__, headers_of(error))
 
 
 def documented(*errors: type[LoupeError]) -> dict[int | str, dict[str, object]]:
@@ -97,6 +97,13 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_parameter)
     app.add_exception_handler(ClientDisconnect, _client_gone)
     app.add_exception_handler(Exception, _internal_error)
+
+
+def headers_of(error: LoupeError) -> dict[str, str]:
+    """Headers that its answer has besides those of every answer."""
+    if isinstance(error, QueueFullError):
+        return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}  # which knows whole seconds alone
+    return _HEADERS.get(type(error), {})
 
 
 def _status(error: Exception) -> int:

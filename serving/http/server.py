@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from serving.http.connection import Connection
+from serving.http.refusing import refusal
 from serving.service import PredictionService
 from serving.settings import Settings
 
@@ -67,7 +68,7 @@ class Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=_connection(settings),
+            http=_connection(app, settings),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -113,9 +114,11 @@ class Server(uvicorn.Server):
         self._stop_at = monotonic() + (self._pause_s if sig == signal.SIGTERM else 0)
 
 
-def _connection(settings: Settings) -> type[asyncio.Protocol]:
+def _connection(app: FastAPI, settings: Settings) -> type[asyncio.Protocol]:
     bounded = partial(
         Connection,
+        # Pages of other origins could not read what has not been through CORSMiddleware.
+        refuse=None if settings.cors_origins else refusal(app.state.service, app.state.metrics.recorder),
         max_header_bytes=settings.max_header_bytes,
         header_timeout_s=settings.header_timeout_s,
         idle_timeout_s=settings.idle_timeout_s,

@@ -42,6 +42,19 @@ def _add_request_id(record: logging.LogRecord) -> bool:
 _RESERVED = [*vars(logging.makeLogRecord({})), "message", "color_message"]  # uvicorn adds a coloured copy
 
 
+def id_of(headers: Headers) -> str:
+    """The caller's id of a request if it is sane, else a new one."""
+    given = headers.get(REQUEST_ID_HEADER, "")
+    return given if _SANE_ID.fullmatch(given) else uuid4().hex
+
+
+def log_request(scope: Scope, status: int, started: float) -> None:
+    """Writes a request's one line; ``started`` is the ``perf_counter()`` at which it came."""
+    duration_ms = round((perf_counter() - started) * 1000, 2)
+    fields = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
+    _log.info("request", extra=fields)
+
+
 class RequestLog:
     """ASGI middleware: gives each request an id, the caller's if it is sane, and logs one line for it."""
 
@@ -53,9 +66,7 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        current = given if _SANE_ID.fullmatch(given) else uuid4().hex
-        request_id.set(current)
+        request_id.set(current := id_of(Headers(scope=scope)))
         started, status = perf_counter(), 500
 
         async def send_with_id(message: Message) -> None:
@@ -68,6 +79,4 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            duration_ms = round((perf_counter() - started) * 1000, 2)
-            fields = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
-            _log.info("request", extra=fields)
+            log_request(scope, status, started)

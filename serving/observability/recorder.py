@@ -137,14 +137,14 @@ class RecordRequests:
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                _note_route(record, scope)
+                note_route(record, scope)
             await send(message)
 
         with self._recorder.request(record):
             await self._app(scope, receive, send_and_note)
 
 
-def _note_route(record: RequestRecord, scope: Scope) -> None:
+def note_route(record: RequestRecord, scope: Scope) -> None:
     """The router writes into the scope what it found; what was refused before it came there has its path alone."""
     record.route = getattr(scope.get("route"), "path", "")
     record.path_model = scope.get("path_params", {}).get("model")

@@ -19,11 +19,11 @@ from models.errors import (
     NotReadyError,
     RequestTooLargeError,
 )
-from serving.engine.budget import Budget
 from serving.engine.classifier import Classifier
 from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
+from serving.service.admission import Admission, late
 from serving.service.answering import Answering, together
 from serving.service.answers import Answer, Answers, Timing
 from serving.settings import Settings
@@ -46,12 +46,13 @@ class PredictionService:
         images: images that are being answered.
         workshop: where photos are decoded and turned.
         limits: of one picture.
+        admission: keeps both, and how long one image more would wait.
     """
 
     def __init__(self, settings: Settings, registry: Registry, observer: Observer = UNOBSERVED) -> None:
         self.settings = settings
-        self.bodies = Budget(settings.max_held_bytes, "bytes", settings.max_caller_percent)
-        self.images = Budget(settings.max_queued_images, "images", settings.max_caller_percent)
+        self.admission = Admission(settings)
+        self.bodies, self.images = self.admission.bodies, self.admission.images
         self.registry = registry
         self._observer = observer
         self.workshop = Workshop(
@@ -124,12 +125,12 @@ class PredictionService:
         return Route(self.classifier(name, version, label))
 
     def refuse_if_full(self) -> None:
-        """Before a body is read that there would be no room for.
+        """Before a body is read that there would be no room or no time for.
 
         Raises:
             QueueFullError: no image more can be taken now.
         """
-        self.images.refuse_if_full()
+        self.admission.refuse_if_full()
 
     async def predict(
         self,
@@ -208,7 +209,7 @@ class PredictionService:
                     answered = await together(answering)
             except (TimeoutError, DeadlineExceededError):
                 self._drop(versions, count, "deadline")
-                raise DeadlineExceededError(f"there was no answer within {timeout_s:g} s") from None
+                raise late(timeout_s) from None
             except asyncio.CancelledError:
                 self._drop(versions, count, "cancelled")
                 raise
@@ -225,10 +226,9 @@ class PredictionService:
         if count > (allowed := self.settings.max_request_images):
             raise RequestTooLargeError(f"the request has {count} images; at most {allowed} are allowed")
         asked = [classifier for route in routes.values() for classifier in route.asked]
+        pixel_bytes = sum(prod(classifier.metadata.preprocessing.shape) for classifier in asked)
         with ExitStack() as leases:
-            leases.enter_context(self.images.lease())(count)
-            pixel_bytes = sum(prod(classifier.metadata.preprocessing.shape) for classifier in asked)
-            leases.enter_context(self.bodies.lease())(count * pixel_bytes)
+            leases.enter_context(self.admission.admitted(count, count * pixel_bytes))
             for classifier in asked:
                 leases.enter_context(classifier.in_use())
             yield

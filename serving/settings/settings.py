@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     max_held_bytes: int = Field(
         512 * _MIB, ge=1, description="Bytes of all bodies that are arriving or held until they are answered."
     )
+    max_wait_s: float = Field(
+        0.25,
+        gt=0,
+        le=3600,
+        description="Seconds that an image may be expected to wait until it is begun with; else it is refused.",
+    )
     max_caller_percent: float = Field(
         75,
         gt=0,

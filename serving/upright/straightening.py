@@ -7,10 +7,11 @@ from time import perf_counter
 from typing import Literal, NamedTuple
 
 from models.cost import estimate
-from models.errors import DeadlineExceededError, ImageError, InvalidModelError
+from models.errors import ImageError, InvalidModelError
 from serving.engine.classifier import Classifier, Prediction
 from serving.engine.task import Made, Task
 from serving.service import PredictionService
+from serving.service.admission import late
 from serving.service.answers import Timing
 from serving.upright.photo_file import PhotoFile
 from serving.upright.tasks import Method, looking, standing, turning
@@ -87,7 +88,7 @@ class Straightener:
             async with asyncio.timeout(timeout_s):
                 return await self._straighten(data, method, min_probability, deadline)
         except TimeoutError:
-            raise DeadlineExceededError(f"there was no answer within {timeout_s:g} s") from None
+            raise late(timeout_s) from None
 
     async def _straighten(self, data: bytes, method: Method, min_probability: float | None, deadline: float) -> Upright:
         kind, orientation = (await self._run(looking(data, self._service.limits, self._cpu_s), deadline)).facts

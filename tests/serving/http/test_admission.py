@@ -1,4 +1,6 @@
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,3 +26,46 @@ def test_a_full_house_still_tells_how_it_is(full):
     for path in ("/health/live", "/health/ready", "/v1/models", "/metrics", "/version"):
         assert full.get(path).status_code == 200
     assert full.post("/v2/repository/index").status_code == 200
+
+
+def test_refusals_keep_the_connection_and_the_order(full):
+    address = urlsplit(str(full.base_url))
+    post = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\nContent-Length: 5000\r\n\r\n".encode() + bytes(
+        5000
+    )
+    last = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port), timeout=30) as pipelined:
+        pipelined.sendall(post * 20 + last)
+        answers = b"".join(iter(lambda: pipelined.recv(65_536), b"")).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"429"] * 20 + [b"200"]
+    assert all(b"x-request-id: mine\r\n" in answer for answer in answers[:20])
+
+
+def test_who_would_wait_too_long_is_told_how_long(serve_with, zoo):
+    """And is let in when that time has passed."""
+    client = serve_with(threads=1, max_wait_s=0.1)
+    slow = [("image", (str(number), zoo.png(size=(2500, 2500)))) for number in range(16)]
+    assert client.post(PATH, files=slow).status_code == 200  # teaches it what such photos take
+    with ThreadPoolExecutor(1) as pool:
+        started = time.monotonic()
+        inside = pool.submit(client.post, PATH, files=slow)
+        while "loupe_held_images 16" not in client.get("/metrics").text:
+            assert time.monotonic() < started + 20
+        refused = client.post(PATH, content=zoo.png())
+        told = time.monotonic()
+        assert (refused.status_code, refused.json()["error_type"]) == (429, "QueueFullError")
+        assert "an image would wait" in refused.json()["error"]
+        assert inside.result().status_code == 200
+        took_s = time.monotonic() - told
+    assert took_s / 4 < int(refused.headers["Retry-After"]) < 4 * took_s + 1
+    assert client.post(PATH, content=zoo.png()).status_code == 200
+
+
+def test_a_request_that_was_let_in_is_not_turned_away_half_way(serve_with, zoo):
+    """An upright photo is judged twice, the second time perhaps in a full house."""
+    client = serve_with(threads=1, max_wait_s=0.001)
+    sideways = zoo.encode(zoo.lit("left", (1500, 1500)), "PNG")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post("/v1/upright", content=sideways), range(40)))
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert {answer.headers["Loupe-Method"] for answer in answers if answer.status_code == 200} == {"tag"}

@@ -81,7 +81,7 @@ def listens(url: str) -> bool:
 
 
 def test_what_was_begun_is_answered_then_it_ends_well(spawn, models, zoo):
-    process = spawn(models, threads=1)
+    process = spawn(models, threads=1, max_wait_s=60)
     url, photo = url_of(process), zoo.png(size=(3000, 3000))
     files = [("image", (str(number), photo)) for number in range(4)]
     with ThreadPoolExecutor(8) as pool:

@@ -1,0 +1,93 @@
+"""Refusing: a full house says so at the socket, as at ten times what it can do, saying so is most of its work.
+
+As an ASGI application a refusal took 0.40 ms of a core (here 0.18), so 1,200 of them a second took half a core.
+"""
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, cast
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from serving.http.errors import STATUSES, error_body, headers_of
+from serving.http.paced import Paced
+from serving.observability.logging import REQUEST_ID_HEADER, id_of, log_request, request_id
+from serving.observability.recorder import Recorder, RequestRecord, note_route
+from serving.service import PredictionService
+
+PREDICTING = (":predict", "/v1/predict", "/infer", "/v1/upright")
+"""Ends of the paths of calls that hold images."""
+
+Refuse = Callable[[Scope], bytes | None]
+"""A request's scope → the headers and the body of its refusal, if it is refused."""
+
+_CLOSE = (b"connection", b"close")
+
+
+def refusal(service: PredictionService, recorder: Recorder) -> Refuse:
+    """Refuses what nobody could be let in with now, and counts and logs it as if it had come further."""
+
+    def refuse(scope: Scope) -> bytes | None:
+        if scope["method"] != "POST" or not scope["path"].endswith(PREDICTING):
+            return None
+        if (error := service.admission.full()) is None:
+            return None
+        started, record = perf_counter(), RequestRecord(method="POST")
+        token = request_id.set(id_of(Headers(scope=scope)))
+        try:
+            with recorder.request(record):
+                record.status, record.error_type = STATUSES[type(error)], type(error).__name__
+                note_route(record, scope)
+            log_request(scope, record.status, started)
+            told = {REQUEST_ID_HEADER: request_id.get(), **headers_of(error), "Content-Type": "application/json"}
+        finally:
+            request_id.reset(token)
+        body = error_body(error).model_dump_json().encode()
+        lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in told.items())
+        return f"{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+
+    return refuse
+
+
+class Refusing(Paced):
+    """Asks before each request whether it is refused; its body is then thrown away as that of any early answer."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        refuse: Refuse | None,
+        **timeouts_s: float,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop, **timeouts_s)
+        self._refusal_of = refuse
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's ASGI type
+        refused = None if self._refusal_of is None else self._refusal_of(cast(Scope, cycle.scope))
+        if refused is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self.loop.call_soon(self._answer_early, cycle, refused)
+
+    def _answer_early(self, cycle: RequestResponseCycle, refused: bytes) -> None:
+        """Once uvicorn is done with the request's head."""
+        if cycle.disconnected or self.transport.is_closing() or self._outgoing is None:
+            return
+        default = self.server_state.default_headers
+        cycle.keep_alive &= _CLOSE not in default
+        told = default if cycle.keep_alive else [*(one for one in default if one != _CLOSE), _CLOSE]
+        head = b"".join(b"%b: %b\r\n" % one for one in told)
+        self._outgoing.write(STATUS_LINE[429] + head + refused)
+        cycle.response_started = cycle.response_complete = True
+        cycle.body.clear()
+        if not cycle.keep_alive:
+            self._outgoing.close()
+        self.on_response_complete()
