@@ -4,7 +4,7 @@
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test kills check fix train loadtest bench examples image release lock proto
+.PHONY: help setup serve test kills check fix train loadtest bench audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -66,6 +66,10 @@ loadtest: .venv-dev/synced-dev  ## asks a Loupe under load, and starts one if no
 examples: .venv-dev/synced-dev  ## runs the talks' worked examples and draws their pictures: PICTURES=training/examples/pictures
 	$(dev)/python -m training.examples $(PICTURES)
 
+audit: .venv-dev/synced-dev  ## looks up whether a locked package has a known weakness; fails too where it gets no answer
+	for lock in requirements/*.txt; do $(dev)/pip-audit --strict --disable-pip --require-hashes \
+		--progress-spinner off --requirement $$lock || failed=1; done; [ -z "$$failed" ]
+
 bench: .venv-dev/synced-dev  ## what serving adds to the work itself, in CPU time: ARGS='--rounds 5 --output bench.json'
 	$(dev)/python -m loadtest.bench $(ARGS)
 
@@ -85,7 +89,7 @@ release: .venv/synced-serving .venv-dev/synced-dev  ## builds both wheels and th
 lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that still fit: UPGRADE=--upgrade
 	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --output-file requirements/serving.txt
 	$(compile) pyproject.toml --extra serving-gpu --extra grpc --extra heif --output-file requirements/serving-gpu.txt
-	$(compile) pyproject.toml loupe/pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra training \
+	$(compile) pyproject.toml loupe/pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra signing --extra training \
 		--extra search --extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
 	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
 	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt

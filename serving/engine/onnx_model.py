@@ -13,6 +13,7 @@ from models.metadata import GoldenSample
 from models.repository import read_metadata
 from serving.engine.batch_sizes import fixed_sizes, stack
 from serving.engine.device import open_session
+from serving.engine.signatures import Signatures
 from serving.settings import Device
 
 _INPUT, _OUTPUT = "image", "probabilities"
@@ -31,19 +32,25 @@ class OnnxModel:
         fixed_sizes: on a GPU, those that a call's batch may have; none on the CPU, which does not mind.
     """
 
-    def __init__(self, path: Path, device: Device, max_batch: int | None = None) -> None:
+    def __init__(
+        self, path: Path, device: Device, max_batch: int | None = None, signatures: Signatures | None = None
+    ) -> None:
         """Loads the file.
 
         Args:
             path: of the ONNX file.
             device: where it shall run.
             max_batch: the most images of one call; None: what suits the device.
+            signatures: checks the file before anything reads it; None: it need not be signed.
 
         Raises:
-            InvalidModelError: the file, its metadata, or the graph's input and output are not as models/ demands.
+            InvalidModelError: the file, its signature or metadata, or the graph's input and output are not as models/
+                demands.
             DeviceError: the device is not in effect.
         """
         data = path.read_bytes()
+        if signatures is not None:
+            signatures.check(path, data)
         self.metadata = read_metadata(data)
         self.sha256 = hashlib.sha256(data).hexdigest()
         self._session, self.kind = open_session(data, device)

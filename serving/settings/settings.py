@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         None,
         description="File of API keys, one a line, # before a comment; reread on SIGHUP; unset: no key is asked for.",
     )
+    model_public_key: Path | None = Field(
+        None,
+        description="File of the public key (PEM) that every model file must be signed with (extra `signing`); "
+        "unset: no signature is asked for.",
+    )
     metrics_need_key: bool = Field(True, description="Whether `/metrics` needs an API key where other calls do.")
     docs_need_key: bool = Field(
         False, description="Whether `/docs` and `/openapi.json` need an API key where other calls do."

@@ -10,6 +10,7 @@ from models.repository import ModelRepository
 from serving.engine.classifier import Classifier
 from serving.engine.observer import UNOBSERVED, Observer
 from serving.engine.onnx_model import OnnxModel
+from serving.engine.signatures import Signatures
 from serving.settings import Settings
 from serving.settings.cores import threads
 from serving.settings.policy import VersionPolicies
@@ -38,6 +39,7 @@ class Loader:
         self._settings = settings
         self._observer = observer
         self._repository = ModelRepository(settings.models)
+        self._signatures = None if settings.model_public_key is None else Signatures(settings.model_public_key)
         self._policies = VersionPolicies.parse(settings.versions)
 
     def versions(self) -> dict[str, tuple[int, ...]]:
@@ -82,9 +84,9 @@ class Loader:
             self.opening = None
 
     def _open_file(self, name: str, version: int, path: Path) -> Classifier:
-        """Checks digest and schema, builds the session, warms it, and reproduces the golden samples."""
+        """Checks signature, digest and schema, builds the session, warms it, and reproduces the golden samples."""
         settings = self._settings
-        model = OnnxModel(path, settings.device, settings.max_batch_images)
+        model = OnnxModel(path, settings.device, settings.max_batch_images, self._signatures)
         if (model.metadata.name, model.metadata.version) != (name, version):
             says = f"{model.metadata.name} version {model.metadata.version}"
             raise InvalidModelError(f"the file of {name} version {version} says that it is {says}")

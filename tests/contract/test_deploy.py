@@ -175,6 +175,34 @@ def test_pods_may_do_nothing_but_answer(manifests):
     assert pod(manifests)["automountServiceAccountToken"] is False
 
 
+# https://kubernetes.io/docs/concepts/security/pod-security-standards: "restricted" allows these kinds of volumes alone.
+VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+@needs_kubectl
+def test_pods_fit_restricted_pod_security(manifests):
+    spec = pod(manifests)
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers", "ephemeralContainers"} & set(spec)
+    assert {kind for volume in spec["volumes"] for kind in volume if kind != "name"} <= VOLUMES
+    assert set(spec["securityContext"]) == {"runAsNonRoot", "runAsUser", "runAsGroup", "seccompProfile"}
+    assert spec["securityContext"]["runAsUser"] != 0
+    assert "privileged" not in container(manifests)["securityContext"]
+    assert all("hostPort" not in port for port in container(manifests)["ports"])
+
+
+def test_compose_drops_what_kubernetes_drops():
+    loupe = COMPOSE["services"]["loupe"]
+    assert (loupe["cap_drop"], loupe["security_opt"], loupe["read_only"]) == (["ALL"], ["no-new-privileges:true"], True)
+    assert not {"cap_add", "privileged", "devices", "network_mode", "pid", "ipc"} & set(loupe)
+
+
+def test_the_image_needs_no_shell():
+    """Commands in their JSON form are executed directly; test_privacy.py sees that the service starts no program."""
+    runtime = DOCKERFILE.partition(" AS runtime")[2]
+    commands = re.findall(r"^(?:ENTRYPOINT|CMD|HEALTHCHECK(?:[^\n]*\\\n)?\s*CMD) *(.)", runtime, re.MULTILINE)
+    assert commands == ["["] * 3
+
+
 @needs_kubectl
 def test_everything_means_the_same_pods(manifests):
     labels = manifests["Deployment"]["spec"]["template"]["metadata"]["labels"]

@@ -188,6 +188,7 @@ class World:
         for path, script in {
             ".venv/bin/loupe": ending + loupe,
             ".venv-dev/bin/loupe-train": train,
+            ".venv-dev/bin/model_signing": f'exec {sys.executable} -m model_signing "$@"',
             "programs/curl": curl,
             "programs/make": f'exec {shutil.which("make")} --dry-run --directory {ROOT} "$@"',
         }.items():

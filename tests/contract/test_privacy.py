@@ -16,7 +16,8 @@ import pytest
 from tests.contract.conftest import SELFIE
 
 ROOT = Path(__file__).parents[2]
-SEEN = "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,connect,sendto,sendmmsg"
+SEEN = "execve,openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,"
+SEEN += "connect,sendto,sendmmsg"
 WRITES = re.compile(r"O_(WRONLY|RDWR|CREAT)|^\d+ +(creat|mkdir|rename|link|symlink)")
 ADDRESS = re.compile(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]+)"')
 DNS = re.compile(r"port=htons\(53\)")
@@ -122,6 +123,12 @@ def test_nothing_leaves_the_house(entry: str, watch, tmp_path: Path):
     assert watched.spoken() == []
     assert [path for path in (tmp_path / "home").rglob("*") if not FONTS.search(f'{path}"')] == []
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_the_service_starts_no_program(watch):
+    """But ``git`` in a checkout, for ``/version``; the image has no checkout."""
+    started = re.findall(r'execve\("[^"]*/([^"/]+)"[^\n]*\) = 0', "\n".join(watch(*ENTRIES["serve"]).calls))
+    assert set(started) - {Path(sys.executable).name} == {"git"}
 
 
 def test_the_watcher_notices(watch, tmp_path: Path):
