@@ -1,38 +1,25 @@
 """Folders of photos → a manifest: reads every file once, groups near-duplicates, and gives each group its split."""
 
-import csv
 import hashlib
 import os
-import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import imagehash
-from PIL import Image
 from rich.progress import track
 
 from models.errors import ImageError, ManifestError
-from models.images import Size, decode
+from models.images import Size, decode, open_header
+from training.photos.finding import FoundFile, find, tell_each
 from training.photos.manifest import Manifest, Photo, split_of
 from training.photos.near_duplicates import connected_groups, near_pairs
 from training.photos.tasks import Task
 
-_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-_FACTS_NAME = "manifest.csv"
 _HASHED_SIZE = Size(72, 64)  # eight times the 9 x 8 cells that the difference hash compares
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file to read, and what a ``manifest.csv`` at its root says of it."""
-
-    root: Path
-    path: Path
-    facts: Mapping[str, str]
 
 
 def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known: Manifest | None = None) -> Manifest:
@@ -50,16 +37,17 @@ def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known
     Raises:
         ManifestError: no photo was found, or a folder is missing.
     """
-    files = [file for folder in folders for file in _files(folder)]
+    files = find(folders, labelled=task.made_by == "folder")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         read = list(track(pool.map(lambda file: _read(file, task), files), "reading photos", total=len(files)))
-    photos = [photo for photo in read if photo is not None]
-    if len(photos) < len(read):
-        broken = next(file.path for file, photo in zip(files, read, strict=True) if photo is None)
-        warnings.warn(f"{len(read) - len(photos)} files cannot be read and are left out, e.g. {broken}", stacklevel=2)
+    photos = [photo for photo in read if isinstance(photo, Photo)]
+    unread = zip(files, read, strict=True)
+    tell_each("left out", {str(file.path): reason for file, reason in unread if isinstance(reason, str)})
     if not photos:
-        raise ManifestError(f"there is no photo under {', '.join(map(str, folders))}")
-    clusters = [file.facts.get("cluster", "") for file, photo in zip(files, read, strict=True) if photo is not None]
+        raise ManifestError(f"there is no photo under {', '.join(map(str, folders))}{_in_folders(task)}")
+    clusters = [
+        file.facts.get("cluster", "") for file, photo in zip(files, read, strict=True) if isinstance(photo, Photo)
+    ]
     grouped = _with_groups(photos, clusters, known)
     return Manifest(Path(), tuple(_with_split(photo, own_splits) for photo in grouped))
 
@@ -77,34 +65,23 @@ def listed(photos: Sequence[Path], task: Task) -> Manifest:
     return Manifest.read(photos[0])
 
 
-def _files(folder: Path) -> Iterator[_File]:
-    if not folder.is_dir():
-        raise ManifestError(f"there is no folder {folder}")
-    facts = _facts(folder / _FACTS_NAME)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
-            yield _File(folder, path, facts.get(path.relative_to(folder).as_posix(), {}))
+def _in_folders(task: Task) -> str:
+    return "; each label has a folder in it" if task.made_by == "folder" else ""
 
 
-def _facts(path: Path) -> dict[str, dict[str, str]]:
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row.get("file", ""): row for row in csv.DictReader(file)}
-
-
-def _read(file: _File, task: Task) -> Photo | None:
+def _read(file: FoundFile, task: Task) -> Photo | str:
+    """The photo, or why it cannot be read."""
     try:
         data = file.path.read_bytes()
         image = decode(data, _HASHED_SIZE)
-    except (ImageError, OSError):
-        return None
-    with Image.open(file.path) as header:
-        width, height = header.size  # decode has reduced the image
-    first_folder = file.path.relative_to(file.root).parts[0]
+        width, height = open_header(data).size  # decode has reduced the image
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return error.strerror or str(error)
     return Photo(
         path=str(file.path),
-        label="" if task.made_by == "turning" else file.facts.get("label") or first_folder,
+        label="" if task.made_by == "turning" else file.label,
         group="",
         split=file.facts.get("split", ""),
         sha256=hashlib.sha256(data).hexdigest(),

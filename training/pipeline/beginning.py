@@ -1,5 +1,6 @@
 """What comes before training: the folder of a run, with its recipe and its photos; nothing here needs Keras."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from training.photos.leakage import check_leakage
 from training.photos.manifest import Manifest
 from training.photos.scan import listed
 from training.photos.tasks import Task, task_named
+
+LEAST_PHOTOS = 20
+"""Of each label, where folders make them."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,17 @@ def begin(recipe: Path, photos: Sequence[Path], folder: Path, *, allow_leaks: bo
     return run
 
 
+def _check_enough_of_each(run: Run) -> None:
+    """Of fewer photos a test split holds two: whatever is measured on them is chance."""
+    counts = Counter(photo.label for photo in run.manifest.photos)
+    few = [f"{count} of {label}" for label, count in sorted(counts.items()) if count < LEAST_PHOTOS]
+    if run.task.made_by == "folder" and few:
+        raise TrainingError(
+            f"at least {LEAST_PHOTOS} photos of each label are needed; there are {', '.join(few[:5])}"
+            + f" and too few of {len(few) - 5} more" * (len(few) > 5)
+        )
+
+
 def open_run(folder: Path) -> Run:
     """Reads a run folder.
 
@@ -73,6 +88,7 @@ def _check_before_hours_of_training(run: Run) -> None:
         raise TrainingError(f"at least two labels are needed, a folder for each; there is {', '.join(names)}")
     if run.recipe.decision_threshold is not None and len(names) != 2:
         raise TrainingError(f"a decision_threshold is for two labels, there are {len(names)}: {', '.join(names)}")
+    _check_enough_of_each(run)
     for split in ("train", "validation", "test"):
         if not run.manifest.split(split).photos:
             raise TrainingError(f"the {split} split is empty: there are too few photos")

@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -135,19 +136,78 @@ def test_a_photo_that_would_join_two_known_groups_is_left_out(album, workshop):
     }
 
 
-def test_broken_and_unreadable_photos_are_left_out_with_a_warning(album, photographs):
+def test_broken_and_unreadable_photos_are_left_out_and_named(album, photographs, caplog):
     (album / "others/cut.jpg").write_bytes(photographs["china"][:5000])
     (album / "others/forbidden.jpg").symlink_to("/proc/self/mem")  # a file that even root cannot read from its start
-    with pytest.warns(UserWarning, match=r"^2 files cannot be read and are left out, e.g. .*/others/cut.jpg$"):
-        manifest = scan([album], FOLDERS)
+    manifest = scan([album], FOLDERS)
+    cut, forbidden = caplog.messages
+    assert cut.startswith(f"left out: {album}/others/cut.jpg: the JPEG image cannot be decoded: ")
+    assert forbidden == f"left out: {album}/others/forbidden.jpg: Input/output error"
     assert sorted(by_name(manifest)) == ["chelsea", "china", "coffee", "flower", "rocket"]
+
+
+def test_hidden_and_loose_files_and_other_kinds_are_left_out_and_named(album, photographs, caplog):
+    """Such as notebooks leave behind: three labels more, and a model that is published."""
+    for name in (".ipynb_checkpoints/chelsea-checkpoint.png", "cats/.thumbs/x.png", "loose.png", "cats/._x.png"):
+        (album / name).parent.mkdir(exist_ok=True)
+        (album / name).write_bytes(photographs["chelsea"])
+    for name in ("notes.txt", "cats/raw.CR2", "cats/other.cr2"):
+        (album / name).write_bytes(b"")
+    (album / "dogs").mkdir()
+    photos = by_name(scan([album], FOLDERS))
+    assert {photo.label for photo in photos.values()} == {"cats", "others"}
+    assert len(photos) == 5
+    assert caplog.messages == [
+        "left out, as they are hidden: .ipynb_checkpoints/chelsea-checkpoint.png, cats/._x.png, cats/.thumbs/x.png",
+        "left out, as they are no photos: 1 .txt, 2 .cr2",
+        "left out, as they lie in no label's folder: loose.png",
+        "no label, as there is no photo in the folder: dogs",
+    ]
+
+
+def test_where_labels_are_made_by_turning_loose_photos_count(album, photographs, caplog):
+    (album / "loose.png").write_bytes(photographs["astronaut"])
+    (album / "empty").mkdir()
+    assert len(scan([album], ORIENTATION).photos) == 6
+    assert caplog.messages == []
+
+
+def test_a_photo_whose_label_is_written_down_may_lie_anywhere(album, photographs, caplog):
+    (album / "loose.png").write_bytes(photographs["astronaut"])
+    with_facts(album, {"file": "loose.png", "label": "people"})
+    assert by_name(scan([album], FOLDERS))["loose"].label == "people"
+    assert caplog.messages == []
+
+
+def test_what_phones_store_is_read(album, heic):
+    (album / "cats/phone.HEIC").write_bytes(heic)
+    photo = by_name(scan([album], FOLDERS))["phone"]
+    assert (photo.label, photo.width, photo.height) == ("cats", 64, 48)
+
+
+def test_many_unreadable_files_are_counted(album, caplog):
+    for index in range(23):
+        (album / f"cats/{index:02}.jpg").write_bytes(b"")
+    scan([album], FOLDERS)
+    assert len(caplog.messages) == 21
+    assert caplog.messages[-1] == "left out: 3 more files that cannot be read"
+
+
+@pytest.fixture
+def heic() -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    image, buffer = Image.radial_gradient("L").resize((64, 48)).convert("RGB"), BytesIO()
+    pillow_heif.from_pillow(image).save(buffer)
+    return buffer.getvalue()
 
 
 def test_nothing_to_read_is_told(tmp_path):
     with pytest.raises(ManifestError, match=r"there is no folder .*/none$"):
         scan([tmp_path / "none"], FOLDERS)
-    with pytest.raises(ManifestError, match="there is no photo under "):
+    with pytest.raises(ManifestError, match=r"^there is no photo under .*; each label has a folder in it$"):
         scan([tmp_path], FOLDERS)
+    with pytest.raises(ManifestError, match=r"^there is no photo under [^;]*$"):
+        scan([tmp_path], ORIENTATION)
 
 
 def test_several_folders_are_several_sources(album, tmp_path, photographs):

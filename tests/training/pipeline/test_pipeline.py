@@ -48,8 +48,19 @@ def test_what_only_a_later_step_would_trip_over_is_told_at_once(recipe, folders,
     for label in ("a", "b"):
         (few / label).mkdir(parents=True)
         crops[ord(label)].save(few / label / "one.png")
-    with pytest.raises(TrainingError, match=r"^the \w+ split is empty: there are too few photos$"):
+    with pytest.raises(TrainingError, match=r"^at least 20 photos of each label are needed; there are 1 of a, 1 of b$"):
         begin(recipe, [few], run)
+    shutil.copytree(folders / "dark", few / "b", dirs_exist_ok=True)
+    with pytest.raises(TrainingError, match=r"^at least 20 photos of each label are needed; there are 1 of a$"):
+        begin(recipe, [few], run)
+
+
+def test_a_split_without_photos_is_told(recipe, trained, tmp_path):
+    path = tmp_path / "manifest.csv"
+    trained.manifest.write(path)
+    path.write_text(path.read_text().replace(",validation,", ",train,"))
+    with pytest.raises(TrainingError, match=r"^the validation split is empty: there are too few photos$"):
+        begin(recipe, [path], tmp_path / "run", allow_leaks=True)
 
 
 def test_a_planted_leak_is_refused_unless_it_is_accepted(recipe, trained, tmp_path):
