@@ -40,7 +40,7 @@ ENV PATH=/opt/loupe/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LOUPE
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('LOUPE_PORT', 8000)}/health/ready\", timeout=4)"]
+    CMD ["python", "-c", "import os, urllib.request as r; e = os.environ.get; r.build_opener(r.ProxyHandler({})).open(f\"http://127.0.0.1:{e('LOUPE_PORT') or e('AIP_HTTP_PORT') or 8000}/health/ready\", timeout=4)"]
 ENTRYPOINT ["loupe"]
 CMD ["serve"]
 ARG REVISION=unknown

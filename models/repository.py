@@ -65,9 +65,10 @@ class ModelRepository:
             ModelNotFoundError: there is no such model or version.
         """
         version = self.latest(name) if version is None else version
-        if version not in self.list().get(name, ()):
+        folders = self._numbered(self.root / name)
+        if version not in folders:
             raise ModelNotFoundError(f"there is no version {version} of model {name!r}")
-        return self.root / name / str(version) / FILE_NAME
+        return folders[version] / FILE_NAME
 
     def publish(self, data: bytes, card: str) -> Path:
         """Adds a stamped model under the name and version that its metadata give, with its card; all or nothing.
@@ -86,7 +87,7 @@ class ModelRepository:
         metadata = read_metadata(data)
         folder = self.root / metadata.name
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / str(metadata.version)
+        target = self._numbered(folder).get(metadata.version, folder / str(metadata.version))
         staging = Path(tempfile.mkdtemp(prefix=".publish-", dir=folder))  # same file system, so that rename is atomic
         try:
             _write(staging / FILE_NAME, data)
@@ -121,8 +122,13 @@ class ModelRepository:
             shutil.rmtree(grave)
 
     def _versions(self, folder: Path) -> tuple[int, ...]:
-        numbers = [path.name for path in self._content(folder) if path.name.isdecimal() and self._holds_model(path)]
-        return tuple(sorted(int(number) for number in numbers if str(int(number)) == number and int(number) > 0))
+        return tuple(sorted(self._numbered(folder)))
+
+    def _numbered(self, folder: Path) -> dict[int, Path]:
+        """The folder of each version; ``0003`` is version 3, unless there is a ``3``."""
+        named = [path for path in self._content(folder) if path.name.isascii() and path.name.isdecimal()]
+        longest_first = sorted((path for path in named if int(path.name)), key=lambda path: -len(path.name))
+        return {int(path.name): path for path in longest_first if self._holds_model(path)}
 
     def _holds_model(self, folder: Path) -> bool:
         try:

@@ -1,5 +1,6 @@
 """The command ``loupe``: serve, predict, upright, models."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -10,8 +11,12 @@ from models.repository import ModelRepository, read_metadata
 from serving.commands.common import DeviceOption, ModelsOption, console, one_sentence
 from serving.commands.predict import predict
 from serving.commands.upright import upright
+from serving.engine.runtime import printed
 from serving.settings import Settings
+from serving.settings.settings import passed_over
 from serving.settings.version import git_revision, service_version
+
+_log = logging.getLogger("loupe.start")
 
 app = typer.Typer(
     name="loupe",
@@ -53,6 +58,7 @@ def serve(
     with one_sentence():
         settings = Settings.load(models=models, host=host, port=port, device=device)
         configure_logging(settings.log_level)
+        _log_what_came_before()
         listener = listen(settings.host, settings.port)
         with stoppable():
             server = Server(create_app(settings), listener, settings, on_ready=_announce)
@@ -72,6 +78,14 @@ def list_models(models: ModelsOption = None) -> None:
         for name, versions in repository.list().items():
             table.add_row(*_description(repository, name, versions))
         console().print(table)
+
+
+def _log_what_came_before() -> None:
+    """What was noticed before there was a log."""
+    if links := passed_over():
+        _log.info("variables that Kubernetes injects for Services are passed over", extra={"variables": links})
+    for line in printed:
+        _log.warning("ONNX Runtime: %s", line)
 
 
 def _announce(url: str) -> None:

@@ -4,10 +4,9 @@ import ctypes
 import sys
 from contextlib import redirect_stdout
 
-import onnxruntime
-
 from models.errors import DeviceError, InvalidModelError
 from models.metadata import DeviceKind
+from serving.engine.runtime import onnxruntime
 from serving.settings import Device
 
 _CPU = "CPUExecutionProvider"

@@ -1,5 +1,6 @@
 """create_app: the loaded service behind its routes."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -27,11 +28,13 @@ from serving.http.routes import (
     upright,
     web,
 )
+from serving.http.routes.platforms import invocations_router, ping_router
 from serving.http.schemas import ErrorBody
 from serving.observability.metrics import Metrics
 from serving.observability.tracing import Tracing
 from serving.service import PredictionService
 from serving.settings import PREFIX, Settings
+from serving.settings.platforms import Platform
 from serving.settings.version import service_version
 from serving.upright.straightening import Straightener
 from serving.versions.hangup import on_hangup
@@ -74,15 +77,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.straightener = Straightener(service)
     modules = (predict, upright, labels, hints, tensorflow_serving, open_inference, repository, health, metrics)
     app.state.calls = Call.all_of(routes.router for routes in modules)
+    platform = Platform.of(os.environ)
+    app.include_router(ping_router(platform))
     for routes in modules:
         app.include_router(routes.router)
+    app.include_router(invocations_router(platform))
     if settings.web:
         app.include_router(web.web_router())
     else:
         app.include_router(health.root_router)
     describe(app, settings, frozenset({"set_labels", "load_model", "unload_model"}))
     add_error_handlers(app)
-    add_middleware(app, service, counted.recorder, keys)
+    add_middleware(app, service, counted.recorder, keys, platform)
     return app
 
 

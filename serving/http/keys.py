@@ -19,10 +19,12 @@ _DOCS_FILES = "/static-offline-docs/"
 class RequireKey:
     """ASGI middleware: whatever is not opened here needs a key, routes that nobody has thought of yet included."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys, *, guard_metrics: bool, guard_docs: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: ApiKeys, *, guard_metrics: bool, guard_docs: bool, pings: frozenset[str]
+    ) -> None:
         self._app = app
         self._keys = keys
-        self._open = _OPEN | (set() if guard_metrics else {_METRICS}) | (set() if guard_docs else _DOCS)
+        self._open = _OPEN | pings | (set() if guard_metrics else {_METRICS}) | (set() if guard_docs else _DOCS)
         self._files = () if guard_docs else (_DOCS_FILES,)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

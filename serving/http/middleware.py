@@ -10,9 +10,11 @@ from serving.http.addresses import AnswerHead, TidyPath
 from serving.http.admission import RefuseWhenFull
 from serving.http.errors import CatchFaults
 from serving.http.keys import RequireKey
+from serving.http.routes.platforms import PING
 from serving.observability.logging import REQUEST_ID_HEADER, RequestLog
 from serving.observability.recorder import Recorder, RecordRequests
 from serving.service import PredictionService
+from serving.settings.platforms import Platform
 
 _FROM_PAGES = ["authorization", "x-api-key", "content-type", "content-encoding", "request-timeout", "traceparent"]
 _FROM_PAGES += ["inference-header-content-length", REQUEST_ID_HEADER]
@@ -20,7 +22,9 @@ _TO_PAGES = [REQUEST_ID_HEADER, "Server-Timing", "Retry-After", "Inference-Heade
 _TO_PAGES += ["Loupe-Rotated-Clockwise", "Loupe-Probability", "Loupe-Certain", "Loupe-Method"]
 
 
-def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder, keys: ApiKeys | None) -> None:
+def add_middleware(
+    app: FastAPI, service: PredictionService, recorder: Recorder, keys: ApiKeys | None, platform: Platform
+) -> None:
     """Wraps the application, from the inside out: a refusal for want of a key is still counted and logged."""
     settings = service.settings
     app.add_middleware(CatchFaults)
@@ -28,7 +32,11 @@ def add_middleware(app: FastAPI, service: PredictionService, recorder: Recorder,
     app.add_middleware(RefuseWhenFull, service=service)
     if keys is not None:
         app.add_middleware(
-            RequireKey, keys=keys, guard_metrics=settings.metrics_need_key, guard_docs=settings.docs_need_key
+            RequireKey,
+            keys=keys,
+            guard_metrics=settings.metrics_need_key,
+            guard_docs=settings.docs_need_key,
+            pings=frozenset({PING, platform.health_route or PING}),
         )
     if settings.cors_origins is not None:
         app.add_middleware(

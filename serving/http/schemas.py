@@ -121,9 +121,11 @@ class VersionStatus(BaseModel):
 
 
 class ModelStatus(BaseModel):
-    """TensorFlow Serving's model status."""
+    """TensorFlow Serving's model status, and what KServe's servers say beside it."""
 
     model_version_status: list[VersionStatus]
+    name: str
+    ready: bool
 
 
 class Live(BaseModel):

@@ -20,6 +20,8 @@ _PROTOCOLS: dict[str, RequestProtocol] = {
     "/v1/upright": "upright",
     "/v1/predict": "predict",
     "/v1/models/": "predict",
+    "/invocations": "predict",
+    "/v1/endpoints/": "predict",  # Vertex AI's
     "/v2/models/": "open_inference",
 }
 _SERVER_ERROR = 500

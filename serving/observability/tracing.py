@@ -24,7 +24,7 @@ class Tracing:
         """
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.resources import OTELResourceDetector, Resource
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
             from opentelemetry.trace import SpanKind, set_span_in_context
@@ -34,7 +34,10 @@ class Tracing:
                 f"LOUPE_TRACING_ENDPOINT needs the extra `tracing`: {how_to_install('tracing')}"
             ) from None
 
-        resource = Resource.create({"service.name": "loupe", "service.version": service_version()})
+        ours = {"service.name": "loupe", "service.version": service_version()}
+        resource = Resource.create(
+            ours | dict(OTELResourceDetector().detect().attributes)
+        )  # the operator's stand above
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
         self._tracer = self._provider.get_tracer("loupe")

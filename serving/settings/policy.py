@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-_RULE = re.compile(r"latest(?::(?P<count>[1-9]\d{0,5}))?|(?P<all>all)|(?P<numbers>[1-9]\d{0,8}(?:\+[1-9]\d{0,8})*)")
+_RULE = re.compile(r"latest(?::(?P<count>[1-9]\d{0,5}))?|(?P<all>all)|(?P<numbers>[1-9]\d{0,17}(?:\+[1-9]\d{0,17})*)")
 
 
 @dataclass(frozen=True)

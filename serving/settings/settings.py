@@ -14,6 +14,7 @@ from models.errors import SettingsError
 from models.images import ImageLimits
 from models.metadata import DeviceKind
 from models.wrong_value import explain, must_be
+from serving.settings.platforms import Platform, is_service_link
 from serving.settings.policy import VersionPolicies
 
 Device = Literal["auto", DeviceKind]
@@ -21,15 +22,13 @@ PREFIX = "LOUPE_"
 
 _PORT = 8000
 _MIB = 1024 * 1024
-# Kubernetes injects these for Services named loupe or loupe-grpc; LOUPE_PORT=tcp://… too, see `_not_a_service_link`.
-_SERVICE_LINK = re.compile(r"(GRPC_)?(SERVICE_.+|PORT_\d+_.+)")
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
 class Settings(BaseSettings):
     """What a person may choose. A setting's variable is ``LOUPE_`` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
     models: Path = Field(
         Path(models.__file__).parent,
@@ -171,12 +170,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **options: object) -> Self:
-        """Reads the environment; options that are not None stand above it.
+        """Reads the environment; options that are not None stand above it, and an empty variable is an unset one.
 
         Raises:
             SettingsError: a value is out of its bounds, or a ``LOUPE_…`` variable is no setting.
         """
         _refuse_unknown_variables(set(cls.model_fields))
+        if options.get("port") is None and (os.environ.get(f"{PREFIX}PORT") or "tcp://").startswith("tcp://"):
+            options = {**options, "port": Platform.of(os.environ).port}
         try:
             return cls(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
         except ValidationError as error:
@@ -237,10 +238,18 @@ def _listed(value: str | None) -> list[str]:
     return [] if value is None else [item.strip() for item in value.split(",")]
 
 
+def passed_over() -> list[str]:
+    """Variables that look like settings, and are Kubernetes' for the Services of the namespace."""
+    ours = {name.removeprefix(PREFIX): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    links = [name for name, value in ours.items() if is_service_link(name, value)]
+    return sorted(PREFIX + name for name in links)
+
+
 def _refuse_unknown_variables(known: set[str]) -> None:
+    links = passed_over()
     for variable in os.environ:
         name = variable.removeprefix(PREFIX)
-        if name != variable and name.lower() not in known and not _SERVICE_LINK.fullmatch(name):
+        if name != variable and name.lower() not in known and variable not in links:
             settings = ", ".join(PREFIX + setting.upper() for setting in sorted(known))
             raise SettingsError(f"{variable} is not a setting; there are: {settings}")
 

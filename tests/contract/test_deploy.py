@@ -1,5 +1,6 @@
 """What deploy/ says is true: files fit their schemas; settings, ports, paths, users and times are those of the code."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -100,6 +101,22 @@ def test_all_that_compose_mounts_is_there():
     [provider] = yaml.safe_load((DEPLOY / "grafana/dashboards.yaml").read_text())["providers"]
     assert home in [target for _, target in mounts()]
     assert str(Path(home).parent) == provider["options"]["path"]
+
+
+def test_the_image_asks_for_its_health_past_any_proxy(shipped_url):
+    """Docker injects http_proxy where its user has set one."""
+    [line] = re.findall(r"^HEALTHCHECK .*?CMD (\[.*?\])$", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    program, *arguments = json.loads(line)
+    assert program == "python"
+    port = shipped_url.rsplit(":", 1)[1]
+    for given, status in (
+        ({"LOUPE_PORT": port}, 0),
+        ({"LOUPE_PORT": "", "AIP_HTTP_PORT": port}, 0),
+        ({"LOUPE_PORT": "1"}, 1),
+    ):
+        proxy = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
+        done = subprocess.run([sys.executable, *arguments], env=proxy | given, capture_output=True, timeout=60)
+        assert done.returncode == status, done.stderr
 
 
 @needs_promtool

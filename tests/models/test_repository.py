@@ -121,7 +121,7 @@ def test_foreign_and_half_written_folders_are_passed_over(repository):
         "no/v",
     ):
         (root / folder).mkdir(parents=True)
-    for folder in ("selfie/latest", "selfie/.publish-x", "selfie/04", "selfie/0", "selfie/-1", "selfie/²", "no/v"):
+    for folder in ("selfie/latest", "selfie/.publish-x", "selfie/0", "selfie/-1", "selfie/²", "no/v"):
         (root / folder / "model.onnx").write_bytes(path.read_bytes())
     assert repository.list() == {"selfie": (2,)}
 
@@ -272,3 +272,21 @@ def test_of_concurrent_removers_one_finds_the_model(repository):
     assert sum(outcome is None for outcome in outcomes) == 1
     assert sum(isinstance(outcome, ModelNotFoundError) for outcome in outcomes) == 7
     assert list((repository.root / "selfie").iterdir()) == []
+
+
+def test_a_version_may_be_written_with_zeros_before_it(repository):
+    """As tools write it that sort by name; ``3`` and ``0003`` are one version, which is published once."""
+    path = repository.publish(stamped(version=3), "# card")
+    path.parent.rename(path.parent.with_name("0003"))
+    assert repository.list() == {"selfie": (3,)}
+    assert repository.path("selfie", 3).parent.name == "0003"
+    with pytest.raises(VersionExistsError):
+        repository.publish(stamped(version=3), "# card")
+    for name in ("0", "00", "+3", "٣", "3.0", "1e3"):
+        shutil.copytree(path.parent.with_name("0003"), path.parent.with_name(name))
+    shutil.copytree(path.parent.with_name("0003"), path.parent)
+    assert repository.list() == {"selfie": (3,)}
+    assert repository.path("selfie", 3) == path
+    repository.remove("selfie", 3)
+    repository.remove("selfie", 3)
+    assert repository.list() == {}

@@ -1,9 +1,9 @@
 """GET /health…, /version: is it up, and which one is it."""
 
-import onnxruntime
 from fastapi import APIRouter
 
 from models.errors import NotReadyError
+from serving.engine.runtime import onnxruntime
 from serving.http.errors import documented
 from serving.http.routes.dependencies import Service
 from serving.http.schemas import Headline, Health, Live, ModelHealth, ModelVersion, Ready, ServiceVersion, Version

@@ -74,12 +74,18 @@ async def predict_label(model: str, label: str, call: Call, asked: Asked) -> Ans
 @router.post("/v1/predict", openapi_extra=OPENAPI_BODY)
 async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer:
     """Asks several models about photos; each photo is decoded once."""
+    _, answers = await answer_several(call, asked)
+    return ModelsAnswer(results=answers)
+
+
+async def answer_several(call: _Call, asked: SeveralParameters) -> tuple[Body, dict[str, ModelAnswer]]:
+    """The body, and what each model says of it, by name."""
     default = call.service.default_names
     _check(call.service, asked.names(default))
     async with _reading(call, asked) as (body, parameters):
         names = parameters.names(default)
         answers = await _ask(call, body, parameters, [call.service.route(name) for name in names])
-    return ModelsAnswer(results={name: _model_answer(name, answers, body, parameters) for name in names})
+    return body, {name: _model_answer(name, answers, body, parameters) for name in names}
 
 
 async def _predict_one(

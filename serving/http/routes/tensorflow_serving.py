@@ -56,7 +56,9 @@ async def model_status(model: str, service: Service) -> ModelStatus:
             for ours, theirs in _STATES.items()
             for state, version in reversed(states)
             if state == ours
-        ]
+        ],
+        name=model,
+        ready=service.ready,
     )
 
 
@@ -122,7 +124,7 @@ def _loaded(classifier: Classifier) -> LoadedModel:
 def _status(service: PredictionService, classifier: Classifier) -> ModelStatus:
     """Of a version that is loaded."""
     one = VersionStatus(version=str(classifier.metadata.version), state=_state(service, "AVAILABLE"))
-    return ModelStatus(model_version_status=[one])
+    return ModelStatus(model_version_status=[one], name=classifier.metadata.name, ready=service.ready)
 
 
 def _state(service: PredictionService, state: State) -> State:

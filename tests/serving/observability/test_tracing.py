@@ -188,3 +188,15 @@ except SettingsError as error:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == f"LOUPE_TRACING_ENDPOINT needs the extra `tracing`: {how_to_install('tracing')}\n"
+
+
+def test_the_operator_may_name_the_service(serve_with, collector, zoo, monkeypatch):
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "photos")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test,service.version=9")
+    client = serve_with(tracing_endpoint=collector.endpoint)
+    client.post("/v1/predict", content=zoo.png())
+    wait_for(lambda: collector.requests)
+    told = {one.key: one.value.string_value for one in collector.requests[0].resource_spans[0].resource.attributes}
+    assert told["service.name"] == "photos"
+    assert told["deployment.environment"] == "test"
+    assert told["service.version"] == "9"

@@ -14,6 +14,7 @@ from serving.settings.policy import VersionPolicies, VersionPolicy
         ("4", {4}),
         ("1+9", {1, 9}),
         ("7", {7}),
+        ("1764460800", {1764460800}),
     ],
 )
 def test_rules(rule, wanted):

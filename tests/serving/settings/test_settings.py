@@ -7,6 +7,7 @@ import models
 from models.errors import SettingsError
 from models.images import ImageLimits
 from serving.settings import Settings
+from serving.settings.settings import passed_over
 
 
 def test_the_design_is_the_default():
@@ -60,6 +61,50 @@ def test_so_is_what_it_injects_for_a_service_named_loupe_grpc(monkeypatch):
     monkeypatch.setenv("LOUPE_GRPC_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("LOUPE_GRPC_PORT_8001_TCP_ADDR", "10.0.0.1")
     assert Settings.load().grpc_port is None
+
+
+LINKS = {
+    "LOUPE_CANARY_PORT": "tcp://10.0.0.1:8000",
+    "LOUPE_CANARY_SERVICE_HOST": "10.0.0.1",
+    "LOUPE_CANARY_SERVICE_PORT": "8000",
+    "LOUPE_CANARY_SERVICE_PORT_HTTP": "8000",
+    "LOUPE_CANARY_PORT_8000_TCP": "tcp://10.0.0.1:8000",
+    "LOUPE_CANARY_PORT_8000_TCP_PROTO": "tcp",
+    "LOUPE_PORT": "tcp://10.0.0.1:8000",
+}
+
+
+def test_so_is_what_it_injects_for_any_service_of_the_namespace(monkeypatch):
+    for name, value in LINKS.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().port == 8000
+    assert passed_over() == sorted(LINKS)
+    monkeypatch.setenv("LOUPE_CANARY_PORT", "8000")
+    with pytest.raises(SettingsError, match="LOUPE_CANARY_PORT is not a setting"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("name", ["GRPC_PORT", "ROOT_PATH", "PORT", "ADMIN_TOKEN", "API_KEYS_FILE", "THREADS"])
+def test_an_empty_variable_is_an_unset_one(monkeypatch, name):
+    monkeypatch.setenv(f"LOUPE_{name}", "")
+    assert Settings.load() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "port"),
+    [
+        ({"AIP_HTTP_PORT": "8080"}, 8080),
+        ({"SAGEMAKER_BIND_TO_PORT": "8081"}, 8081),
+        ({"AIP_HTTP_PORT": "8080", "LOUPE_PORT": "9000"}, 9000),
+        ({"AIP_HTTP_PORT": "8080", "LOUPE_PORT": ""}, 8080),
+        ({"AIP_HTTP_PORT": ""}, 8000),
+    ],
+)
+def test_a_platform_may_say_the_port(monkeypatch, environment, port):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().port == port
+    assert Settings.load(port=1234).port == 1234
 
 
 def test_settings_do_not_change():

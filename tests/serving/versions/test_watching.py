@@ -49,3 +49,18 @@ def test_a_file_that_is_copied_piece_by_piece_is_served_once_it_is_whole(serve_w
         assert client.post(PATH, content=zoo.png()).json()["version"] == "1"
         file.write(data[len(data) // 2 :])
     wait_for(lambda: client.post(PATH, content=zoo.png()).json()["version"] == "2")
+
+
+def test_a_link_that_is_swapped_is_noticed_within_seconds(serve_with, zoo, tmp_path):
+    """As git-sync does it: the folder that the link led to is never touched."""
+    for number in (1, 2):
+        zoo.publish(tmp_path / f"checkout{number}/models", zoo.orientation(version=number))
+    (tmp_path / "current").symlink_to("checkout1")
+    client = serve_with(models=tmp_path / "current/models", reload="watch")
+    assert client.post(PATH, content=zoo.png()).json()["version"] == "1"
+    time.sleep(1)  # so that it is being watched
+    (tmp_path / "next").symlink_to("checkout2")
+    swapped = time.monotonic()
+    (tmp_path / "next").rename(tmp_path / "current")
+    wait_for(lambda: client.post(PATH, content=zoo.png()).json()["version"] == "2")
+    assert time.monotonic() - swapped < 15

@@ -8,11 +8,13 @@ def test_what_is_loaded(client):
     assert (loaded["selfie"]["version"], loaded["selfie"]["default"]) == ("3", True)
 
 
-def test_status_is_tensorflow_servings(client):
+def test_status_is_tensorflow_servings_and_kserves(client):
     status = {
         "model_version_status": [
             {"version": "3", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-        ]
+        ],
+        "name": "selfie",
+        "ready": True,
     }
     assert client.get("/v1/models/selfie").json() == status
     assert client.get("/v1/models/selfie/versions/3").json() == status
