@@ -21,8 +21,8 @@ from PIL import AvifImagePlugin
 from models.errors import LoupeError
 from serving.engine.task import Made
 
-NICE = 10
-"""So that ordinary photos, which threads of the server decode, come first."""
+NICE = 5
+"""So that ordinary photos, which the server's threads decode, get three quarters of a core that is short."""
 
 SLACK_BYTES = 128 * 1024 * 1024
 """Address space beyond what a task is estimated to take: stacks of decoders' threads, libraries that come late."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from models.cost import Cost
 from models.errors import DeadlineExceededError, ImageTooLargeError, NotReadyError, QueueFullError
+from serving.engine.allocator import give_back
 from serving.engine.disposable import Disposable
 from serving.engine.order import Order
 from serving.engine.task import Made, Task
@@ -171,8 +172,9 @@ class _Lane:
             thread.join()
 
     def _work(self) -> None:
-        process = Disposable() if self._dear else None
-        while (job := self._take(process)) is not None:
+        process, worked = Disposable() if self._dear else None, False
+        while (job := self._take(process, rests=worked)) is not None:
+            worked = True
             try:
                 _do(job, process)
             finally:
@@ -181,13 +183,12 @@ class _Lane:
         if process is not None:
             process.close()
 
-    def _take(self, process: Disposable | None) -> _Job | None:
-        """Waits for a job that there is room for; meanwhile a process that has nothing to do is ended."""
+    def _take(self, process: Disposable | None, *, rests: bool) -> _Job | None:
+        """Waits for a job that there is room for; if it is long in coming, what the last one left is given back."""
         with self._changed:
-            while not self._changed.wait_for(self._may_go_on, _IDLE_S if process else None):
-                assert process is not None  # noqa: S101 - without, there is no time-out
-                process.close()
-                process = None
+            while not self._changed.wait_for(self._may_go_on, _IDLE_S if rests else None):
+                rests = False
+                self._rest(process)
             if not self.order:
                 return None
             job = self.order.pop()
@@ -195,6 +196,15 @@ class _Lane:
             self._taken += job.size
             self._changed.notify()  # there may be room for the next one too
             return job
+
+    def _rest(self, process: Disposable | None) -> None:
+        self._changed.release()
+        try:
+            if process is not None:
+                process.close()
+            give_back()
+        finally:
+            self._changed.acquire()
 
     def _may_go_on(self) -> bool:
         if not self.order:

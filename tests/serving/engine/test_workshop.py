@@ -17,6 +17,7 @@ from models.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
+from serving.engine.child import NICE
 from serving.engine.task import Made, Task
 from serving.engine.workshop import Workshop
 
@@ -78,7 +79,7 @@ def test_cheap_tasks_run_here_and_dear_ones_in_a_process_that_stays_and_is_nice(
     here = workshop.submit(task(where)).result(10).made
     first, second = (workshop.submit(task(where, DEAR)).result(30).made for _ in range(2))
     assert here.facts[0] == os.getpid() != first.facts[0]
-    assert first.facts == [second.facts[0], os.nice(0) + 10]
+    assert first.facts == [second.facts[0], os.nice(0) + NICE]
     assert [bytes(part) for part in here.parts] == [bytes(part) for part in first.parts] == [b"otohp", b"photo"]
 
 
@@ -194,3 +195,16 @@ def test_closing_leaves_no_thread_and_no_process():
     workshop.close()
     assert threading.active_count() == threads
     assert not alive(process)
+
+
+def test_a_process_without_work_ends_by_itself(monkeypatch):
+    monkeypatch.setattr("serving.engine.workshop._IDLE_S", 0.2)
+    workshop = Workshop(threads=2, max_queue=20, max_bytes=512 * MIB)
+    jobs = [workshop.submit(task(where, DEAR)) for _ in range(2)]
+    processes = {job.result(30).made.facts[0] for job in jobs}
+    until = monotonic() + 10
+    while any(map(alive, processes)) and monotonic() < until:
+        sleep(0.05)
+    assert not any(map(alive, processes))
+    assert workshop.submit(task(where, DEAR)).result(30).made.facts[0] not in processes
+    workshop.close()
