@@ -26,6 +26,7 @@ from loadtest.processes import server
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _PROBE_EVERY_S = 0.05
+_MAX_WAIT_S = 0.25  # the default
 _BUSY_CLIENTS = (4, 8, 16)  # of these the best; more would be refused
 
 
@@ -60,7 +61,7 @@ def _running(url: str) -> Iterator[str]:
         return
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores[:1])
-    with server() as (address, _):
+    with server(_MAX_WAIT_S) as (address, _):
         os.sched_setaffinity(0, cores[1:] or cores)
         yield address
 

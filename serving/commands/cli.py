@@ -15,6 +15,7 @@ from serving.engine.runtime import printed
 from serving.settings import Settings
 from serving.settings.settings import passed_over
 from serving.settings.version import git_revision, service_version
+from serving.versions.hangup import hold_hangups
 
 _log = logging.getLogger("loupe.start")
 
@@ -49,6 +50,7 @@ def serve(
     device: DeviceOption = None,
 ) -> None:
     """Serves models until SIGTERM or Ctrl-C."""
+    hold_hangups()
     # Imported here, as FastAPI costs half a second that no other command needs.
     from serving.access.listening import listen
     from serving.http.app import create_app

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
+from threading import get_ident
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
@@ -62,6 +63,7 @@ class Batcher(Generic[Item, Result]):
         self._max_batch = max_batch
         self._max_queue = max_queue
         self._queue: deque[_Job[Item, Result]] = deque()
+        self._running: dict[int, float] = {}
         self._changed = threading.Condition()
         self._closed = False
         self._workers = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
@@ -97,6 +99,11 @@ class Batcher(Generic[Item, Result]):
         """Items that no worker has taken yet."""
         return len(self._queue)
 
+    @property
+    def running_s(self) -> float:
+        """Seconds that the longest of the calls that run now has taken so far."""
+        return perf_counter() - min(self._running.copy().values(), default=perf_counter())
+
     def close(self) -> None:
         """Takes no more items, answers those that wait, and ends the workers."""
         with self._changed:
@@ -129,13 +136,15 @@ class Batcher(Generic[Item, Result]):
             return batch
 
     def _answer(self, batch: list[_Job[Item, Result]]) -> None:
-        started = perf_counter()
+        started = self._running[get_ident()] = perf_counter()
         try:
             results = self._run([job.item for job in batch])
             answers = list(zip(batch, results, strict=True))
         except Exception as error:
             self._fail(batch, error)
             return
+        finally:
+            self._running.pop(get_ident(), None)
         run_s = perf_counter() - started
         for job, result in answers:
             job.set_result(Batched(result, started - job.submitted, run_s))

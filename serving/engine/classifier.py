@@ -69,6 +69,11 @@ class Classifier:
         """Images that wait for a worker."""
         return self._batcher.waiting
 
+    @property
+    def running_s(self) -> float:
+        """Seconds that the longest of the batches that run now has taken so far."""
+        return self._batcher.running_s
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keeps the classifier from being given up while a request is under way; for the event loop's thread."""

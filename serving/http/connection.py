@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
+from serving.http.crowd import make_room
 from serving.http.errors import STATUSES, error_body
 from serving.http.framing import Requests, refuse_tricks
 from serving.http.refusing import Refusing
@@ -16,8 +17,7 @@ _MIB = 1024 * 1024
 _LINGER_S = 2  # at least; a body may take longer, see `_linger`
 # What is read of a body that was refused: the largest that is taken by default, if it says that it is no larger; of one
 # that is, nothing, as its sender would not get to the answer anyway; of one that does not say, as much as an image.
-_LINGER_BYTES = 64 * _MIB
-_LINGER_CHUNKED_BYTES = 32 * _MIB
+_LINGER_BYTES, _LINGER_CHUNKED_BYTES = 64 * _MIB, 32 * _MIB
 # A chunk of one byte has five around it: `1 CRLF a CRLF`. Extensions and trailers have no end by themselves; see
 # CVE-2024-22019.
 _BYTES_AROUND = 16
@@ -39,6 +39,7 @@ class Connection(Refusing):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
+        max_connections: int,
         max_header_bytes: int,
         header_timeout_s: float,
         idle_timeout_s: float,
@@ -47,6 +48,8 @@ class Connection(Refusing):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, **paced)
         self.parser = Requests(self)
+        self.idle_since: float | None = None
+        self._max_connections = max_connections
         self._max_header_bytes = max_header_bytes
         self._header_timeout_s = header_timeout_s
         self._idle_timeout_s = idle_timeout_s
@@ -65,7 +68,8 @@ class Connection(Refusing):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Waits for the first request."""
         super().connection_made(transport)
-        self._wait(self._idle_timeout_s)
+        self._idle()
+        make_room(self.connections, self._max_connections)  # type: ignore[arg-type]  # all of them are of this class
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits no more."""
@@ -98,7 +102,7 @@ class Connection(Refusing):
     def on_message_begin(self) -> None:
         """Counts from here on."""
         super().on_message_begin()
-        self._begun, self._header_bytes = True, 0
+        self._begun, self._header_bytes, self.idle_since = True, 0, None
         self._wait(self._header_timeout_s)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -110,11 +114,7 @@ class Connection(Refusing):
         """Starts the request, unless it is refused: what is raised here ends up in ``send_400_response``."""
         self._begun = False
         self._stop_waiting()
-        try:
-            self._check_head()
-        except LoupeError as error:
-            self._refusal = error
-            raise
+        self._check_head()
         super().on_headers_complete()
         self._arriving, self._framing_bytes, self._discarded_bytes = True, 0, 0
         self._declared_bytes = next((int(value) for name, value in self.headers if name == b"content-length"), None)
@@ -131,7 +131,7 @@ class Connection(Refusing):
             return
         super().on_message_complete()
         if self._answered_early():
-            self._wait(self._idle_timeout_s)
+            self._idle()
         self._arriving, self._framing_bytes = False, 0
 
     def on_response_complete(self) -> None:
@@ -149,7 +149,7 @@ class Connection(Refusing):
             if (self._declared_bytes or 0) > _LINGER_BYTES:
                 self._linger()
         if not (self._lingering or self._begun or self.transport.is_closing()) and self.cycle.response_complete:
-            self._wait(self._idle_timeout_s)
+            self._idle()
 
     def shutdown(self) -> None:
         """Leaves a client that was refused the time to hear of it."""
@@ -163,11 +163,14 @@ class Connection(Refusing):
         self._refuse(self._refusal or RequestError("the bytes are no HTTP request"))
 
     def _check_head(self) -> None:
-        self._header_bytes = self._parsed_bytes()
-        if self._header_bytes > self._max_header_bytes:
-            raise self._too_large()
-        version = self.parser.get_http_version()
-        refuse_tricks(self.parser.get_method().decode(), version, self.url, self.headers)
+        self._header_bytes, version = self._parsed_bytes(), self.parser.get_http_version()
+        try:
+            if self._header_bytes > self._max_header_bytes:
+                raise self._too_large()
+            refuse_tricks(self.parser.get_method().decode(), version, self.url, self.headers)
+        except LoupeError as error:
+            self._refusal = error
+            raise
         self.expect_100_continue &= version != "1.0"  # which knows no answer before the answer
 
     def _parsed_bytes(self) -> int:
@@ -178,6 +181,10 @@ class Connection(Refusing):
 
     def _answered_early(self) -> bool:
         return self._arriving and self.cycle.response_complete
+
+    def _idle(self) -> None:
+        self.idle_since = self.loop.time()
+        self._wait(self._idle_timeout_s)
 
     def _wait(self, seconds: float) -> None:
         self._stop_waiting()
@@ -203,8 +210,9 @@ class Connection(Refusing):
         if self._answering():
             self.transport.close()
             return
-        if self._arriving:
-            self._give_up_cycle()
+        if self._arriving:  # to the application, a client whose body turns out to be none has left
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = error_body(error).model_dump_json().encode()
         head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[STATUSES[type(error)]] + head.encode() + body)
@@ -215,11 +223,6 @@ class Connection(Refusing):
         if self.cycle is None or (self.cycle.response_complete and not self._arriving):
             return False
         return bool(self.cycle.response_started or self.pipeline or not self._arriving)
-
-    def _give_up_cycle(self) -> None:
-        """To the application, a client whose body turns out to be none has left."""
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
 
     def _close(self) -> None:
         lingers = self._arriving and not self.transport.is_closing()

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from serving.http.connection import Connection
+from serving.http.crowd import most_connections
 from serving.http.refusing import refusal
 from serving.service import PredictionService
 from serving.settings import Settings
@@ -119,6 +120,7 @@ def _connection(app: FastAPI, settings: Settings) -> type[asyncio.Protocol]:
         Connection,
         # Pages of other origins could not read what has not been through CORSMiddleware.
         refuse=None if settings.cors_origins else refusal(app.state.service, app.state.metrics.recorder),
+        max_connections=most_connections(),
         max_header_bytes=settings.max_header_bytes,
         header_timeout_s=settings.header_timeout_s,
         idle_timeout_s=settings.idle_timeout_s,

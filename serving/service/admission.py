@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
+from time import perf_counter
 
 from models.errors import DeadlineExceededError, QueueFullError
 from serving.engine.budget import Budget, caller
@@ -77,3 +79,8 @@ def late(timeout_s: float | None) -> DeadlineExceededError:
     if timeout_s is None or timeout_s <= 0:
         return DeadlineExceededError("the caller's time was up before the images were there")
     return DeadlineExceededError(f"there was no answer within {timeout_s:.3g} s")
+
+
+def deadline_of(timeout_s: float | None) -> float:
+    """The ``perf_counter()`` at which a call's time is up."""
+    return inf if timeout_s is None else perf_counter() + timeout_s

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from math import inf, prod
+from math import prod
 from random import Random
-from time import perf_counter
 from typing import Self
 
 import numpy as np
@@ -23,9 +22,10 @@ from serving.engine.classifier import Classifier
 from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
-from serving.service.admission import Admission, late
+from serving.service.admission import Admission, deadline_of, late
 from serving.service.answering import Answering, together
 from serving.service.answers import Answer, Answers, Timing
+from serving.service.readiness import hung
 from serving.settings import Settings
 from serving.settings.cores import threads
 from serving.settings.memory import decoded_bytes
@@ -79,7 +79,14 @@ class PredictionService:
     @property
     def ready(self) -> bool:
         """Whether new callers should come: not while it drains, although it still answers those who do."""
-        return not (self._draining or self._closed)
+        return self.unready is None
+
+    @property
+    def unready(self) -> str | None:
+        """Why they should not."""
+        if self._draining or self._closed:
+            return "the service is shutting down"
+        return hung(self.models, self.settings.request_timeout_s)
 
     @property
     def models(self) -> Mapping[str, ServedModel]:
@@ -125,11 +132,7 @@ class PredictionService:
         return Route(self.classifier(name, version, label))
 
     def refuse_if_full(self) -> None:
-        """Before a body is read that there would be no room or no time for.
-
-        Raises:
-            QueueFullError: no image more can be taken now.
-        """
+        """Raises QueueFullError before a body is read that there would be no room or no time for."""
         self.admission.refuse_if_full()
 
     async def predict(
@@ -156,7 +159,7 @@ class PredictionService:
             NotReadyError: the service is closed.
         """
         routes = self._routes(asked)
-        deadline = _deadline(timeout_s)
+        deadline = deadline_of(timeout_s)
         answering = (self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline) for data in images)
         return await self._answer(routes, len(images), answering, timeout_s)
 
@@ -175,7 +178,7 @@ class PredictionService:
         """
         routes = self._routes([asked])
         [preprocessing] = {route.classifier.metadata.preprocessing for route in routes.values()}
-        deadline = _deadline(timeout_s)
+        deadline = deadline_of(timeout_s)
         answering = (self._answering.pixels(routes, {preprocessing: image}, deadline=deadline) for image in pixels)
         return await self._answer(routes, len(pixels), answering, timeout_s)
 
@@ -243,7 +246,3 @@ class PredictionService:
         for name, version in answers.versions.items():
             said = [answer[name] for answer in good]
             self._observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
-
-
-def _deadline(timeout_s: float | None) -> float:
-    return inf if timeout_s is None else perf_counter() + timeout_s

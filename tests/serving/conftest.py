@@ -28,6 +28,7 @@ from serving.settings import Settings
 SIDES = ("up", "right", "down", "left")
 CLOCKWISE = {"up": 0, "right": 270, "down": 180, "left": 90}
 SIZE = 32
+PATIENT_S = 60  # on cores that are shared, whoever asks in parallel would be refused now and then
 _PATH = "/v1/models/orientation:predict"
 
 
@@ -183,7 +184,7 @@ def serving(settings: Settings) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def url(models: Path) -> Iterator[str]:
-    with serving(Settings(models=models)) as address:
+    with serving(Settings(models=models, max_wait_s=PATIENT_S)) as address:
         yield address
 
 
@@ -199,7 +200,7 @@ def serve_with(models: Path) -> Iterator[Callable[..., httpx.Client]]:
     with ExitStack() as stack:
 
         def start(**settings) -> httpx.Client:
-            address = stack.enter_context(serving(Settings(**{"models": models, **settings})))
+            address = stack.enter_context(serving(Settings(**{"models": models, "max_wait_s": PATIENT_S, **settings})))
             return stack.enter_context(httpx.Client(base_url=address, timeout=30))
 
         yield start

@@ -30,8 +30,8 @@ async def live() -> Live:
 @router.get("/health/ready", responses=documented(NotReadyError))
 async def ready(service: Service) -> Ready:
     """Says whether every model is loaded, warm and right on its golden samples; else 503."""
-    if not service.ready:
-        raise NotReadyError("the service is shutting down")
+    if (reason := service.unready) is not None:
+        raise NotReadyError(reason)
     return Ready()
 
 

@@ -167,5 +167,5 @@ def _response(answer: InferResponse, binary: bool) -> Response:
 
 
 def _refuse_unready(service: PredictionService) -> None:
-    if not service.ready:
-        raise NotReadyError("the service is shutting down")
+    if (reason := service.unready) is not None:
+        raise NotReadyError(reason)

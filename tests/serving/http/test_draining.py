@@ -5,20 +5,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-ROOT = Path(__file__).parents[3]
 READY = "Loupe is ready at "
-COMMAND = [sys.executable, "-m", "serving.commands.cli", "serve", "--port", "0"]
 PATH = "/v1/models/orientation:predict"
 SMALL = {"max_image_bytes": 1000, "max_request_bytes": 1000}
 AS_FIRST = ["unshare", "--pid", "--fork", "--kill-child"]
@@ -28,28 +25,6 @@ def may_be_first() -> bool:
     return (
         shutil.which("unshare") is not None and subprocess.run([*AS_FIRST, "true"], capture_output=True).returncode == 0
     )
-
-
-@pytest.fixture
-def spawn() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts ``loupe serve``; whatever still runs at the end is killed."""
-    with ExitStack() as stack:
-
-        def start(models: Path, before: list[str] | None = None, **settings: object) -> subprocess.Popen[str]:
-            environment = {f"LOUPE_{name.upper()}": str(value) for name, value in settings.items()}
-            process = subprocess.Popen(
-                [*(before or []), *COMMAND, "--models", str(models)],
-                cwd=ROOT,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"} | environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            stack.enter_context(process)
-            stack.callback(process.kill)
-            return process
-
-        yield start
 
 
 def url_of(process: subprocess.Popen[str]) -> str:

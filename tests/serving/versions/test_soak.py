@@ -59,7 +59,7 @@ def root(zoo, tmp_path) -> Path:
 @pytest.fixture
 def server(root):
     command = [sys.executable, "-m", "serving.commands.cli", "serve", "--port", "0", "--models", str(root)]
-    quiet = {"PYTHONUNBUFFERED": "1", "LOUPE_LOG_LEVEL": "error"}
+    quiet = {"PYTHONUNBUFFERED": "1", "LOUPE_LOG_LEVEL": "error", "LOUPE_MAX_WAIT_S": "60"}
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | quiet, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.terminate()
