@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from time import time_ns
 from typing import Literal, NamedTuple, Self
 
 from models.errors import ChangedMeanwhileError, LoupeError, RequestError
@@ -78,6 +79,29 @@ class Album:
         commit(waiting, photo)
         return photo.stat()
 
+    def create(self, file: Path, beside: Path, data: bytes) -> os.stat_result:
+        """Writes the undo log, then a new file; from any thread.
+
+        Args:
+            file: where nothing is yet.
+            beside: the photo that it belongs to, whose mode and owner it gets.
+            data: its bytes.
+
+        Raises:
+            ChangedMeanwhileError: something is there by now.
+            OSError: nothing was made.
+        """
+        waiting = prepare(beside, data, time_ns())
+        try:
+            self.log.note_new(file, data)
+            os.link(waiting, file)  # which replaces nothing
+        except FileExistsError:
+            raise ChangedMeanwhileError(f"{file.name} was made by another program meanwhile") from None
+        finally:
+            waiting.unlink(missing_ok=True)
+        sync_folder(file.parent)
+        return file.stat()
+
     def undo(self, log: Path) -> Iterator["Undone"]:
         """Puts back what the log tells of, file by file; those are left alone unless they are asked for again.
 
@@ -92,6 +116,8 @@ class Album:
         photo = self._tree / entry.file
         try:
             self._refuse_outside(photo)
+            if not entry.before:
+                return _unmade(photo, entry)
             data = photo.read_bytes()
             digest = sha256(data).hexdigest()
             if digest not in (entry.before, entry.after):
@@ -152,6 +178,17 @@ class Album:
 
     def _name(self, photo: Path) -> str:
         return str(photo.relative_to(self._tree))
+
+
+def _unmade(file: Path, entry: Entry) -> "Undone":
+    """Takes away what was made, unless somebody has written into it."""
+    if not file.exists():
+        return Undone(file, "as_before", "")
+    if sha256(file.read_bytes()).hexdigest() != entry.after:
+        return Undone(file, "skipped", "it was changed since")
+    file.unlink()
+    sync_folder(file.parent)
+    return Undone(file, "restored", "")
 
 
 class Undone(NamedTuple):

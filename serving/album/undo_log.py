@@ -28,7 +28,7 @@ class Entry:
 
     Attributes:
         file: its path below the log's folder.
-        before: digest of its old bytes.
+        before: digest of its old bytes; empty where the file is new, such as a sidecar.
         after: digest of its new ones.
         mtime_ns: its old time of change.
         patches: how the old bytes come from the new ones, or
@@ -69,6 +69,11 @@ class UndoLog:
         self._file: FileIO | None = None
         self._originals = 0
         self.path = _free_name(tree)
+
+    def note_new(self, file: Path, after: bytes) -> None:
+        """Writes down a file that is about to be made."""
+        with self._lock:
+            self._write(Entry(str(file.relative_to(self._tree)), "", _digest(after), 0, []).to_json())
 
     def note(self, photo: Path, before: bytes, after: bytes, mtime_ns: int) -> None:
         """Writes down a change that is about to happen; returns once the disk has it."""

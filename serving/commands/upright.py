@@ -2,7 +2,7 @@
 
 import asyncio
 import shlex
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.undo_log import UndoLog
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, shown
+from serving.commands.gallery import Gallery, excluded_in
 from serving.commands.outcome import Outcome, Report
 from serving.commands.pipeline import in_order, progress_bar
 from serving.commands.turning import Turner, Turning
@@ -50,6 +51,23 @@ def upright(
         typer.Option(help="The model that is asked; orientation-small is five times as fast, and less often certain."),
     ] = MODEL,
     again: Annotated[bool, typer.Option("--again", help="Propose photos again that --undo has put back.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would do, as without --apply.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A page of what would be turned, before and after, to untick what is to stay."
+        ),
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Leave the photos alone that this list names, a path a line.")
+    ] = None,
+    sidecars: Annotated[
+        bool, typer.Option("--sidecars", help="Write XMP files beside the photos, and not the photos.")
+    ] = False,
+    apart: Annotated[
+        bool,
+        typer.Option("--apart", help="Turn a RAW file's JPEG, a live photo's picture and the like without the other."),
+    ] = False,
     split_links: Annotated[
         bool, typer.Option("--split-hard-links", help="Turn files of several names, under the one found alone.")
     ] = False,
@@ -74,6 +92,10 @@ def upright(
         raise typer.BadParameter("give either PATH… or --undo LOG")
     if undo is not None and apply:
         raise typer.BadParameter("--undo needs no --apply")
+    if apply and (dry_run or html is not None):
+        raise typer.BadParameter("--apply is no dry run")
+    if sidecars and method == "pixels":
+        raise typer.BadParameter("--sidecars changes no pixels")
     if as_json and as_csv:
         raise typer.BadParameter("give --json or --csv, not both")
     report = Report("json" if as_json else "csv" if as_csv else "table")
@@ -83,8 +105,9 @@ def upright(
         else:
             settings = Settings.load(models=models, device=device)
             try:
-                turning = Turning(method, min_probability, apply, again, split_links)
-                asyncio.run(_turn(settings, model, paths or [], report, turning))
+                excluded = _excluded(exclude)
+                turning = Turning(method, min_probability, apply, again, split_links, apart, sidecars, excluded)
+                asyncio.run(_turn(settings, model, paths or [], report, turning, html))
             except KeyboardInterrupt:
                 report.end()
                 raise
@@ -103,7 +126,16 @@ def _undo(log: Path, report: Report) -> None:
         Console(stderr=True, highlight=False).print("There is nothing left to put back.")
 
 
-async def _turn(settings: Settings, model: str, paths: list[Path], report: Report, turning: Turning) -> None:
+def _excluded(file: Path | None) -> frozenset[Path]:
+    try:
+        return frozenset() if file is None else excluded_in(file)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"the list {file} cannot be read: {error}") from None
+
+
+async def _turn(
+    settings: Settings, model: str, paths: list[Path], report: Report, turning: Turning, html: Path | None
+) -> None:
     service = PredictionService.load(settings)
     straightener = Straightener(service, model)
     try:
@@ -117,13 +149,23 @@ async def _turn(settings: Settings, model: str, paths: list[Path], report: Repor
             bar = stack.enter_context(progress_bar())
             task = bar.add_task("turning" if turning.apply else "looking", total=sum(1 for _ in photos(paths, TURNED)))
             turner = Turner(turning, straightener, settings, albums)
-            async for outcome in in_order(photos(paths, TURNED), turner.turn, settings):
+            gallery = None if html is None else stack.enter_context(closing(_gallery(html, settings)))
+            async for outcome, proposal in in_order(photos(paths, TURNED), turner.turn, settings):
                 report.add(outcome)
+                if gallery is not None and proposal is not None:
+                    gallery.add(outcome, proposal.photo.real, proposal.seen)
                 bar.advance(task)
     finally:
         service.close()
     report.end()
-    _tell_what_next(report, turning, service.classifier(model).metadata)
+    _tell_what_next(report, turning, service.classifier(model).metadata, html)
+
+
+def _gallery(path: Path, settings: Settings) -> Gallery:
+    try:
+        return Gallery(path, settings.image_limits)
+    except OSError as error:
+        raise RequestError(f"the page {path} cannot be written: {error.strerror}") from None
 
 
 def _tell_log(log: UndoLog) -> None:
@@ -133,8 +175,12 @@ def _tell_log(log: UndoLog) -> None:
         Console(stderr=True, highlight=False).print(f"To put them back: {undo}", soft_wrap=True, markup=False)
 
 
-def _tell_what_next(report: Report, turning: Turning, metadata: ModelMetadata) -> None:
+def _tell_what_next(report: Report, turning: Turning, metadata: ModelMetadata, html: Path | None) -> None:
     console = Console(stderr=True, highlight=False)
+    if html is not None:
+        console.print(
+            f"Look through {shown(html)} in a browser, before anything is turned.", soft_wrap=True, markup=False
+        )
     if report.counts["would_turn"]:
         console.print("Nothing was changed. --apply turns them, and writes a log to undo it.", soft_wrap=True)
     if turning.min_probability is None and all(label.certain_from is None for label in metadata.labels):

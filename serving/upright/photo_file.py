@@ -94,6 +94,15 @@ class PhotoFile:
             raise UndecodableImageError("its orientation tag cannot be edited")
         return data
 
+    def told(self, orientation: int) -> bytes:
+        """The same pixels, shown as this orientation says.
+
+        Raises:
+            UndecodableImageError: as ``retagged``.
+        """
+        with _editing():
+            return self._edited(Edit(orientation))
+
     def with_pixels(self, clockwise: int) -> Turned:
         """The same picture with its pixels as they are shown once turned by so many degrees, and a tag that says so.
 
