@@ -15,6 +15,7 @@ from serving.upright.formats import heif, jpeg, mpf, png, tiff, webp
 from serving.upright.formats.blank import Frame
 from serving.upright.formats.dct import turn_coefficients
 from serving.upright.formats.edit import Edit
+from serving.upright.formats.mpf import Picture
 from serving.upright.formats.orientation import UPRIGHT, turned
 from serving.upright.formats.recode import recode_jpeg, recode_png, recode_tiff, recode_webp
 from serving.upright.formats.samples import full_pictures, keeps_samples, what_would_be_lost
@@ -138,12 +139,20 @@ class PhotoFile:
         return edited
 
     def _jpeg(self, orientation: int, edit: Edit) -> Turned:
-        if jpeg.holds_several(self.data):
-            raise UnsupportedImageError("further pictures follow the first; only its tag is changed, not its pixels")
         if not jpeg.is_whole(self.data):
             raise UnsupportedImageError("its end is not marked; only its tag is changed, not its pixels")
-        coded, lossless = _turned_jpeg(self.data, orientation)
-        return Turned(jpeg.with_pixels(self.data, coded, edit, recoded=not lossless), lossless)
+        further = mpf.further_pictures(self.data)
+        if further is None or not all(self._is_stored_alike(one) for one in further):
+            raise UnsupportedImageError("further pictures follow the first; only its tag is changed, not its pixels")
+        first = _with_turned_pixels(self.data, orientation, edit)
+        others = [_with_turned_pixels(one.of(self.data), orientation, edit) for one in further]
+        pairs = [(one, new.data) for one, new in zip(further, others, strict=True)]
+        lossless = all(one.lossless for one in (first, *others))
+        return Turned(jpeg.with_further(self.data, first.data, pairs), lossless)
+
+    def _is_stored_alike(self, other: Picture) -> bool:
+        """Whether a smaller copy is turned by what turns the picture: its tag says the same, or nothing."""
+        return exif_orientation(other.of(self.data)) in (self.orientation, UPRIGHT)
 
     def _png(self, orientation: int, edit: Edit) -> Turned:
         if png.is_deep_colour(self.data):
@@ -171,6 +180,11 @@ def _pictures(data: bytes, image: Image.Image) -> int:
         case "JPEG" | "MPO":
             return mpf.full_pictures(data)
     return getattr(image, "n_frames", 1)
+
+
+def _with_turned_pixels(data: bytes, orientation: int, edit: Edit) -> Turned:
+    coded, lossless = _turned_jpeg(data, orientation)
+    return Turned(jpeg.with_pixels(data, coded, edit, recoded=not lossless), lossless)
 
 
 def _turned_jpeg(data: bytes, orientation: int) -> Turned:

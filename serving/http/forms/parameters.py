@@ -86,5 +86,7 @@ class UprightParameters(Parameters):
     """Of turning a photo."""
 
     method: Method = Field(
-        "tag", description="`tag` changes the EXIF orientation alone, `pixels` turns what is stored."
+        "tag",
+        description="`tag` changes the orientation alone, in EXIF or a HEIC's container (but turns a WebP's pixels, as "
+        "browsers overlook its tag); `pixels` turns what is stored.",
     )

@@ -24,13 +24,24 @@ class Edit:
     pixels: int | None = None
     thumbnail: Callable[[bytes], bytes] | None = None
 
-    def exif(self, block: bytes | None) -> bytes:
+    def exif(self, block: bytes | None, room: int | None = None) -> bytes:
         """The EXIF block edited; a new one where there is none that a program can read.
 
+        Args:
+            block: as it is.
+            room: the bytes in which browsers look for the tag; None: all.
+
         Raises:
-            ValueError, struct.error: it is broken.
+            ValueError, struct.error: it is broken, or has no room for the tag.
         """
-        return self.tags(Exif.of_block(block))
+        exif = Exif.of_block(block)
+        told = exif.orientation is not None
+        edited = self.tags(exif)
+        if told or room is None or len(edited) <= room:
+            return edited
+        exif = Exif.of_block(block)
+        exif.insert_orientation(self.orientation)
+        return self.tags(exif)
 
     def tags(self, exif: Exif) -> bytes:
         """A block, or a TIFF file, edited.

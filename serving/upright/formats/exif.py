@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from typing import Self
 
+from serving.upright.formats.shifting import with_entry
+
 _ORIENTATION = 0x0112
 _EXIF_DIRECTORY = 0x8769
 _SIDES = (0xA002, 0xA003)  # PixelXDimension, PixelYDimension
@@ -70,6 +72,14 @@ class Exif:
             self._data[at : at + self._entry_bytes] = self._short(_ORIENTATION, value)
         if not places:
             self._add(_ORIENTATION, value)
+
+    def insert_orientation(self, value: int) -> None:
+        """Adds the tag where the first directory stands, as what goes to the end would lie too far.
+
+        Raises:
+            ValueError, struct.error: it is broken, or must not move.
+        """
+        self._data = bytearray(with_entry(bytes(self._data), self._order, self._short(_ORIENTATION, value)))
 
     @property
     def is_plain(self) -> bool:

@@ -4,7 +4,7 @@ Formats: ITU-T T.81, annex B; Exif 2.32, section 4.7; XMP, part 3.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from models.cut_off import picture_end
@@ -12,6 +12,7 @@ from serving.upright.formats import mpf
 from serving.upright.formats.changes import Change, applied, moved
 from serving.upright.formats.edit import Edit
 from serving.upright.formats.exif import PREFIX, Exif
+from serving.upright.formats.mpf import Picture
 from serving.upright.formats.segments import SOI, Segment, header
 
 _APP0, _APP1, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
@@ -26,7 +27,7 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
         ValueError, struct.error: the metadata is broken, or has no room.
     """
     segments = list(header(data))
-    changes = [_edited(one, edit) for one in segments if _is_exif(one) or _is_xmp(one)]
+    changes = sorted([*_exif_changes(segments, edit), *(_edited_xmp(one, edit) for one in segments if _is_xmp(one))])
     if not any(map(_is_exif, segments)):
         at = _jfif_end(segments)
         changes.insert(0, Change(at, at, _segment(_APP1, _EXIF + edit.exif(None))))
@@ -37,7 +38,7 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
 
 
 def with_pixels(data: bytes, coded: bytes, edit: Edit, *, recoded: bool) -> bytes:
-    """Puts a file's metadata, edited, and what follows its picture around the picture that another file codes.
+    """Puts a file's metadata, edited, around the picture that another file codes; without what follows in the file.
 
     Args:
         data: the source.
@@ -50,7 +51,24 @@ def with_pixels(data: bytes, coded: bytes, edit: Edit, *, recoded: bool) -> byte
     picture = [one for one in header(coded) if not _is_metadata(one) or (recoded and _is_adobe(one))]
     tables = b"".join(coded[one.start : one.end] for one in picture)
     rest = coded[picture[-1].end : picture_end(coded)[0]]
-    return with_orientation(source + tables + rest, edit) + data[picture_end(data)[0] :]
+    return with_orientation(source + tables + rest, edit)
+
+
+def with_further(data: bytes, first: bytes, further: Sequence[tuple[Picture, bytes]]) -> bytes:
+    """Puts what follows a file's first picture behind a new one.
+
+    Args:
+        data: the source.
+        first: what is in the place of its first picture.
+        further: those pictures of its index that change, in order, and what is in their place.
+    """
+    file, places, position = bytearray(first), [(0, len(first))], picture_end(data)[0]
+    for one, new in further:
+        file += data[position : one.start]
+        places.append((len(file), len(new)))
+        file += new
+        position = one.start + one.size
+    return mpf.rewritten(bytes(file) + data[position:], places)
 
 
 def heeds_tag(data: bytes) -> bool:
@@ -64,17 +82,23 @@ def is_whole(data: bytes) -> bool:
     return picture_end(data)[1]
 
 
-def holds_several(data: bytes) -> bool:
-    """Whether it says that further pictures follow the first: stereo pairs, gain maps, large previews."""
-    return any(one.marker == _APP2 and one.payload.startswith(mpf.PREFIX) for one in header(data))
+def _edited_xmp(one: Segment, edit: Edit) -> Change:
+    return Change(one.start, one.end, _segment(one.marker, _XMP + edit.xmp(one.payload.removeprefix(_XMP))))
 
 
-def _edited(one: Segment, edit: Edit) -> Change:
-    if _is_xmp(one):
-        payload = _XMP + edit.xmp(one.payload.removeprefix(_XMP))
-    else:
-        payload = _EXIF + edit.exif(one.payload.removeprefix(_EXIF))
-    return Change(one.start, one.end, _segment(one.marker, payload))
+def _exif_changes(segments: Sequence[Segment], edit: Edit) -> Iterator[Change]:
+    """A block of more than 64 KB goes on in further segments; browsers look into the first alone."""
+    blocks = list[list[Segment]]()
+    for one in filter(_is_exif, segments):
+        if blocks and one.payload[len(_EXIF) :][:2] not in (b"II", b"MM"):
+            blocks[-1].append(one)
+        else:
+            blocks.append([one])
+    for first, *further in blocks:
+        block = edit.exif(b"".join(one.payload.removeprefix(_EXIF) for one in (first, *further)), _LONGEST - len(_EXIF))
+        pieces = (block[at : at + _LONGEST - len(_EXIF)] for at in range(0, len(block), _LONGEST - len(_EXIF)))
+        yield Change(first.start, first.end, b"".join(_segment(_APP1, _EXIF + piece) for piece in pieces))
+        yield from (Change(one.start, one.end, b"") for one in further)
 
 
 def _jfif_end(segments: Sequence[Segment]) -> int:

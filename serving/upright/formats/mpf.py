@@ -5,9 +5,10 @@ do no harm, and bytes which grow behind it move all pictures but the first.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from models.cut_off import picture_end
 from serving.upright.formats.blank import Frame
 from serving.upright.formats.segments import SOI, header
 
@@ -17,7 +18,7 @@ PREFIX = b"MPF\0"
 _APP2, _ENTRIES, _ENTRY_BYTES = 0xE2, 0xB002, 16
 _DIRECTORY_ENTRY_BYTES, _MOST_TAGS = 12, 0xFFFF
 _TYPE, _PREVIEWS, _OF_SEVERAL = 0xFFFFFF, 0x01, 0x02  # a code, whose upper byte tells previews from stereo pairs
-_GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"urn:iso:std:iso:ts:21496")
+_GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"urn:iso:std:iso:ts:21496", b"Container:Directory")
 
 
 class Picture(NamedTuple):
@@ -27,6 +28,10 @@ class Picture(NamedTuple):
     start: int
     size: int
     at: int
+
+    def of(self, data: bytes) -> bytes:
+        """The picture, a JPEG file."""
+        return data[self.start : self.start + self.size]
 
 
 class Index(NamedTuple):
@@ -62,6 +67,35 @@ def full_pictures(data: bytes) -> int:
     """
     found = index(data)
     return 1 if found is None else 1 + sum(_is_full(data, one) for one in found.pictures[1:])
+
+
+def further_pictures(data: bytes) -> list[Picture] | None:
+    """The pictures behind the first, if they are smaller ones that nothing but this index tells of.
+
+    Returns:
+        None where that cannot be said: a gain map, whose length XMP tells too; or pictures that are not there.
+
+    Raises:
+        ValueError, struct.error: the file's header is broken.
+    """
+    if not any(one.marker == _APP2 and one.payload.startswith(PREFIX) for one in header(data)):
+        return []
+    found = index(data)
+    if found is None or _tells_gain_map(data):
+        return None
+    further = sorted(found.pictures[1:], key=lambda one: one.start)
+    ends = [picture_end(data)[0], *(one.start + one.size for one in further)]
+    apart = all(one.start >= end for one, end in zip(further, ends[:-1], strict=True)) and ends[-1] <= len(data)
+    return further if apart and all(_is_smaller(data, one) for one in further) else None
+
+
+def rewritten(data: bytes, places: Sequence[tuple[int, int]]) -> bytes:
+    """A file whose index tells that its pictures start there, and have so many bytes; in the order of their places."""
+    file = bytearray(data)
+    if found := index(data):
+        for one, (start, size) in zip(sorted(found.pictures, key=lambda one: one.start), places, strict=True):
+            struct.pack_into(found.order + "II", file, one.at + 4, size, start - found.base if start else 0)
+    return bytes(file)
 
 
 def with_places(data: bytearray, found: Index, place: Callable[[int], int]) -> None:
@@ -111,6 +145,14 @@ def _is_full(data: bytes, one: Picture) -> bool:
     except (ValueError, RuntimeError, struct.error):
         return False
     return second.width >= first.width and second.height >= first.height
+
+
+def _is_smaller(data: bytes, one: Picture) -> bool:
+    try:
+        first, second = Frame.of(data), Frame.of(data[one.start : one.start + one.size])
+    except (ValueError, RuntimeError, struct.error):
+        return False
+    return second.width * second.height < first.width * first.height
 
 
 def _tells_gain_map(data: bytes) -> bool:

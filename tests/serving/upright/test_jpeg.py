@@ -63,11 +63,33 @@ def test_a_tag_is_added_where_there_is_none_and_nothing_else_changes(files, pict
     assert after.getexif().get_ifd(0x8769) == {0xA002: 80}
 
 
-def test_a_tag_that_finds_no_room_is_told(files, picture):
+@pytest.mark.parametrize("spare", [0, 11, 40])
+def test_a_tag_that_finds_no_room_goes_where_browsers_look(files, picture, spare):
+    """The block then goes on in a second segment, as exiftool has it."""
     exif = Image.Exif()
-    exif[305] = "x" * 65_480
+    exif[271], exif[305], exif[0x8769], exif[0x8825] = "Loupe", "x", {0x9003: "2020:01:01 00:00:00"}, {1: "N"}
+    exif[305] = "x" * (65_520 - len(exif.tobytes()) - spare)
+    data = jpeg(files, picture, exif=exif)
+    after = PhotoFile.open(data).retagged(90)
+    again = Image.open(BytesIO(after)).getexif()
+    assert (again[274], again[271], again[305]) == (6, exif[271], exif[305])
+    assert again.get_ifd(0x8769) == {0x9003: "2020:01:01 00:00:00"}
+    assert again.get_ifd(0x8825) == {1: "N"}
+    first = after[after.index(b"Exif\0\0") :][:200]
+    assert b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06" in first
+    assert np.array_equal(files.shown(after), files.turned(files.shown(data), 90))
+    onward = PhotoFile.open(after).retagged(90)  # of several segments not one byte more is needed
+    assert len(onward) == len(after)
+    assert Image.open(BytesIO(onward)).getexif()[274] == 3
+    pixels = files.stored(PhotoFile.open(after).with_pixels(0).data).astype(int)
+    assert np.abs(pixels - files.shown(after)).mean() < 1  # decoders smooth chroma by direction
+
+
+def test_a_maker_s_notes_are_not_moved_to_make_room(files, picture):
+    exif = Image.Exif()
+    exif[0x8769] = {0x927C: b"x" * 65_480}
     photo = PhotoFile.open(jpeg(files, picture, exif=exif))
-    with pytest.raises(UndecodableImageError, match="no room"):
+    with pytest.raises(UndecodableImageError, match="maker's notes"):
         photo.retagged(90)
 
 

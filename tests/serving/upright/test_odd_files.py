@@ -5,15 +5,18 @@ import shutil
 import struct
 import subprocess
 import zlib
+from base64 import b64encode
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from models.errors import UnsupportedImageError
 from serving.upright.formats import mpf
 from serving.upright.photo_file import PhotoFile
+from serving.upright.tasks import turn
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # as served: models/images.py switches them off
 
@@ -171,6 +174,8 @@ def album(first: bytes, second: bytes, kind: int, *, exif: bytes | None = None, 
     return b"".join([first[:20], *(segments if before else segments[::-1]), first[20:], second])
 
 
+SIX = block(SHORT, 1, struct.pack(">H", 6))
+EIGHT = block(SHORT, 1, struct.pack(">H", 8))
 WITHOUT_ORIENTATION = b"MM\0*" + struct.pack(">IH", 8, 1) + struct.pack(">HHI", 305, ASCII, 2) + b"A\0\0\0" + bytes(4)
 
 
@@ -199,8 +204,42 @@ def test_a_preview_or_a_gain_map_is_no_second_picture(files, picture, bare, kind
     photo = PhotoFile.open(album(bare, files.encode(picture.resize((40, 24)), "JPEG"), kind))
     assert photo.media_type == "image/jpeg"
     assert files.tag(photo.retagged(90)) == 6
+
+
+@pytest.mark.parametrize("size", [(40, 24), (37, 23)])
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("exif", [None, SIX, b"MM\0*" + struct.pack(">IH", 8, 0) + bytes(4)])
+def test_a_preview_turns_with_the_picture(files, picture, bare, size, before, exif):
+    """And is found again; what follows stays."""
+    preview = files.encode(picture.resize(size), "JPEG", subsampling="4:4:4")
+    data = album(bare, preview, PREVIEW, exif=exif, before=before) + b"a trailer"
+    turned = PhotoFile.open(data).with_pixels(90)
+    assert turned.lossless == (size == (40, 24))
+    assert turned.data.endswith(b"\xff\xd9a trailer")
+    first, other = mpf.index(turned.data).pictures
+    assert first.size == other.start
+    quarters = 2 if exif == SIX else 1
+    for one, stored in ((first, bare), (other, preview)):
+        expected = np.rot90(files.stored(stored), -quarters).astype(int)
+        assert np.abs(files.stored(one.of(turned.data)) - expected).mean() < 7
+    image = Image.open(BytesIO(turned.data))
+    image.seek(1)
+    assert image.size == (size if quarters == 2 else size[::-1])
+
+
+def test_a_preview_that_is_stored_otherwise_keeps_the_pixels_as_they_are(files, picture, bare):
+    preview = files.encode(picture.resize((40, 24)), "JPEG", 3)
     with pytest.raises(UnsupportedImageError, match="further pictures"):
-        photo.with_pixels(90)
+        PhotoFile.open(album(bare, preview, PREVIEW, exif=SIX)).with_pixels(90)
+
+
+def test_a_gain_map_keeps_the_pixels_as_they_are(files, picture, bare):
+    """XMP tells its length, too."""
+    gain_map = files.encode(picture.resize((40, 24)), "JPEG", xmp=b'<x hdrgm:Version="1.0"/>')
+    data = album(bare, gain_map, GAIN_MAP)
+    xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + b'<x Container:Directory=""/>')
+    with pytest.raises(UnsupportedImageError, match="further pictures"):
+        PhotoFile.open(data[:20] + xmp + data[20:]).with_pixels(90)
 
 
 @pytest.mark.parametrize("kind", [PANORAMA, STEREO, VIEWS, GAIN_MAP])
@@ -232,10 +271,6 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 def raw_profile(exif: bytes, name: bytes = b"exif") -> bytes:
     return b"\n%s\n%8d\n" % (name, len(exif)) + exif.hex().encode() + b"\n"
-
-
-SIX = block(SHORT, 1, struct.pack(">H", 6))
-EIGHT = block(SHORT, 1, struct.pack(">H", 8))
 
 
 def test_exif_behind_the_pixels_of_a_png_comes_before_them(files, picture):
@@ -318,3 +353,34 @@ def test_imagemagick_turns_it_the_same_way(files, bare, tmp_path, name):
     seen = np.asarray(Image.open(target).convert("RGB")).astype(int)
     assert seen.shape == expected.shape
     assert np.abs(seen - expected).mean() < 2
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.mark.parametrize("method", ["tag", "pixels"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", *EVERYWHERE])
+def test_a_browser_shows_it_turned(files, picture, bare, browser, kind, method):
+    """Whatever it showed before: what is turned is seen as it was judged, and turned by 90 degrees."""
+    data = with_exif(bare, EVERYWHERE[kind]) if kind in EVERYWHERE else files.encode(picture, kind, 6)
+    if (kind, method) == ("AVIF", "pixels"):
+        pytest.skip("its pixels are not coded again")
+    made = turn(data, PhotoFile.open(data).kind, PhotoFile.open(data).orientation, 90, method).parts[0]
+    page = browser.new_page()
+    source = f"data:{PhotoFile.open(data).media_type};base64,{b64encode(made).decode()}"
+    page.set_content(f'<body style="margin: 0"><img src="{source}" style="display: block">')
+    page.wait_for_function("document.images[0].complete")
+    expected = files.turned(files.shown(data), 90).astype(int)
+    height, width = expected.shape[:2]
+    shot = page.screenshot(clip={"x": 0, "y": 0, "width": width, "height": height})
+    page.close()
+    seen = np.asarray(Image.open(BytesIO(shot)).convert("RGB")).astype(int)
+    assert np.abs(seen - expected).mean() < 4
