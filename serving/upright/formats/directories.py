@@ -49,8 +49,10 @@ class Reader:
     def pages(self) -> Iterator[tuple[int, dict[int, int]]]:
         """Yields where each directory of the chain stands, and those of its tags that hold one integer.
 
+        A chain that is broken behind the first ends there, as for viewers.
+
         Raises:
-            ValueError, struct.error: the chain is broken, or too long.
+            ValueError, struct.error: the first is broken, or there are too many tags.
         """
         directory, seen, entries = self.first, set[int](), 0
         while directory and directory not in seen:
@@ -60,7 +62,19 @@ class Reader:
             if entries > _MOST_ENTRIES:
                 raise ValueError("its pages have too many tags")
             yield directory, dict(self._integer(at) for at in found)
-            directory = self._unpack("Q" if self._big else "I", found.stop)
+            directory = self._following(found.stop)
+
+    def _following(self, at: int) -> int:
+        """Where the next directory stands; 0 where none can."""
+        size = 8 if self._big else 4
+        if at + size > len(self._data):
+            return 0
+        directory = self._unpack("Q" if self._big else "I", at)
+        head = 8 if self._big else 2
+        if directory + head > len(self._data):
+            return 0
+        count = self._unpack("Q" if self._big else "H", directory)
+        return directory if directory + head + count * (20 if self._big else 12) <= len(self._data) else 0
 
     def _places(self, directory: int) -> range:
         """Where the entries stand; behind them stands the offset of the next directory."""

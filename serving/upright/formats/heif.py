@@ -5,6 +5,7 @@ follows would have to move. Format: ISO/IEC 23008-12, sections 6.5.10 and 6.5.12
 """
 
 import struct
+from itertools import islice
 
 from serving.upright.formats import xmp
 from serving.upright.formats.boxes import Items, items
@@ -12,6 +13,8 @@ from serving.upright.formats.exif import PREFIX, Exif
 from serving.upright.formats.orientation import UPRIGHT, turned
 
 _TURN, _MIRROR, _EXIF, _MIME = b"irot", b"imir", b"Exif", b"mime"
+_MOST_COPIES = 8
+_TONE_MAP = b"tmap"  # made of the picture and its gain map
 _QUARTER = 90
 
 
@@ -46,6 +49,7 @@ def turned_by(data: bytes, clockwise: int) -> bytes | None:
 def _shown_together(found: Items) -> set[int]:
     """The picture, and what has it in view: its thumbnail, its depth and gain maps, a picture derived from it."""
     related = {item for item, others in found.belongs_to.items() if found.primary in others}
+    related |= {of for item in related if found.kinds.get(item) == _TONE_MAP for of in found.belongs_to[item]}
     return {found.primary, *(item for item in related if found.kinds.get(item) not in (_EXIF, _MIME))}
 
 
@@ -68,11 +72,12 @@ def _turn_copies(file: bytearray, found: Items, clockwise: int) -> None:
         return
     angle = next(file[found.properties[number - 1].start] & 3 for number in has if _kind(found, number) == _TURN)
     old = turned(UPRIGHT, -angle * _QUARTER)
-    for item, place in found.places.items():
-        if found.primary in found.belongs_to.get(item, ()):
-            content = bytes(file[place.start : place.start + place.size])
-            changed = _copy(found.kinds.get(item, b""), content, old, turned(old, clockwise))
-            file[place.start : place.start + place.size] = changed
+    told = (item for item in found.places if found.primary in found.belongs_to.get(item, ()))
+    for item in islice((item for item in told if found.kinds.get(item) in (_EXIF, _MIME)), _MOST_COPIES):
+        place = found.places[item]
+        content = bytes(file[place.start : place.start + place.size])
+        changed = _copy(found.kinds.get(item, b""), content, old, turned(old, clockwise))
+        file[place.start : place.start + place.size] = changed
 
 
 def _copy(kind: bytes, content: bytes, old: int, new: int) -> bytes:

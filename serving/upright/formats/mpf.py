@@ -18,6 +18,7 @@ PREFIX = b"MPF\0"
 _APP2, _ENTRIES, _ENTRY_BYTES = 0xE2, 0xB002, 16
 _DIRECTORY_ENTRY_BYTES, _MOST_TAGS = 12, 0xFFFF
 _TYPE, _PREVIEWS, _OF_SEVERAL = 0xFFFFFF, 0x01, 0x02  # a code, whose upper byte tells previews from stereo pairs
+_MOST_PICTURES, _LONGEST_HEADER = 16, 1024 * 1024  # each is looked into
 _GAIN_MAPS = (b"hdrgm:", b"HDRGainMap", b"urn:iso:std:iso:ts:21496", b"Container:Directory")
 
 
@@ -66,7 +67,12 @@ def full_pictures(data: bytes) -> int:
         ValueError, struct.error: the file's header is broken.
     """
     found = index(data)
-    return 1 if found is None else 1 + sum(_is_full(data, one) for one in found.pictures[1:])
+    if found is None:
+        return 1
+    if len(found.pictures) > _MOST_PICTURES:
+        return len(found.pictures)
+    gain_map = _tells_gain_map(data)
+    return 1 + sum(_is_full(data, one, gain_map=gain_map) for one in found.pictures[1:])
 
 
 def further_pictures(data: bytes) -> list[Picture] | None:
@@ -131,15 +137,15 @@ def _picture(data: bytes, base: int, order: str, at: int) -> Picture:
     return Picture(attributes & _TYPE, 0 if first else base + offset, size, at)
 
 
-def _is_full(data: bytes, one: Picture) -> bool:
+def _is_full(data: bytes, one: Picture, *, gain_map: bool) -> bool:
     """One of several by its kind, or, where that is not told, by its size; one that is not there is none."""
     if one.kind >> 16 == _PREVIEWS or data[one.start : one.start + len(SOI)] != SOI:
         return False
     if one.kind >> 16 == _OF_SEVERAL:
         return True
     try:
-        other = data[one.start : one.start + one.size]
-        if _tells_gain_map(data) or _tells_gain_map(other):
+        other = data[one.start : one.start + min(one.size, _LONGEST_HEADER)]
+        if gain_map or _tells_gain_map(other):
             return False
         first, second = Frame.of(data), Frame.of(other)
     except (ValueError, RuntimeError, struct.error):

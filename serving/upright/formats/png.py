@@ -12,7 +12,8 @@ from serving.upright.formats.exif import Exif
 from serving.upright.formats.orientation import swaps_sides
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CODED = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_PIXELS = {b"IDAT", b"iDOT"}  # the second is Apple's, and tells how far from it the middle of the first lies
+_CODED = {b"IHDR", b"PLTE", b"tRNS", b"IEND"} | _PIXELS
 _OF_SAMPLES = {b"bKGD", b"sBIT", b"hIST"}  # they count in the samples' depth and palette
 _EXIF = b"eXIf"
 _DEEP, _GREY = 16, 0
@@ -38,7 +39,7 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
     """
     source = list(_chunks(data))
     chunks = [_chunk(one.kind, edit.exif(one.data)) if one.kind == _EXIF else _edited(one, edit) for one in source]
-    first = next(index for index, one in enumerate(chunks) if one.kind == b"IDAT")
+    first = next(index for index, one in enumerate(chunks) if one.kind in _PIXELS)
     before, behind = chunks[:first], chunks[first:]
     if not any(one.kind == _EXIF for one in before):
         late = next((one for one in behind if one.kind == _EXIF), None)

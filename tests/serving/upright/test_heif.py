@@ -128,6 +128,51 @@ def test_pixels_are_not_coded_again(picture):
         PhotoFile.open(heic(picture)).with_pixels(90)
 
 
+def box(kind: bytes, *content: bytes) -> bytes:
+    data = b"".join(content)
+    return struct.pack(">I4s", 8 + len(data), kind) + data
+
+
+def items_of_several(
+    kinds: dict[int, bytes], turns: dict[int, int], refers: list[tuple[bytes, int, list[int]]]
+) -> bytes:
+    """A file of these items, of which the first is shown; ``turns`` names the turn that each has."""
+    full = bytes(4)
+    infos = [box(b"infe", b"\2\0\0\0", struct.pack(">HH4s", item, 0, kind), b"\0") for item, kind in kinds.items()]
+    properties = [box(b"irot", bytes([0])) for _ in range(max(turns.values()))]
+    has = [struct.pack(">HBB", item, 1, 0x80 | turn) for item, turn in turns.items()]
+    references = [
+        box(kind, struct.pack(f">HH{len(others)}H", item, len(others), *others)) for kind, item, others in refers
+    ]
+    meta = box(
+        b"meta",
+        full,
+        box(b"pitm", full, struct.pack(">H", 1)),
+        box(b"iinf", full, struct.pack(">H", len(infos)), *infos),
+        box(b"iref", full, *references),
+        box(b"iprp", box(b"ipco", *properties), box(b"ipma", full, struct.pack(">I", len(has)), *has)),
+        box(b"iloc", full, b"\x44\x40", struct.pack(">H", 0)),
+    )
+    return box(b"ftyp", b"heic", full) + meta
+
+
+def angles(data: bytes) -> list[int]:
+    return [data[at + 4] for at in range(len(data)) if data[at : at + 4] == b"irot"]
+
+
+def test_a_thumbnail_and_the_maps_of_a_picture_turn_with_it_and_no_other_picture_does():
+    kinds = {1: b"grid", 2: b"hvc1", 3: b"hvc1", 4: b"tmap", 5: b"hvc1", 6: b"hvc1", 7: b"hvc1"}
+    refers = [(b"dimg", 1, [6]), (b"thmb", 2, [1]), (b"dimg", 4, [1, 3]), (b"auxl", 5, [1])]
+    data = items_of_several(kinds, {1: 1, 2: 2, 3: 3, 4: 1, 5: 4, 7: 5}, refers)
+    assert angles(PhotoFile(data, "HEIF", 1).retagged(90)) == [3, 3, 3, 3, 0]
+
+
+def test_a_turn_that_another_picture_shares_is_left_alone():
+    data = items_of_several({1: b"hvc1", 2: b"hvc1"}, {1: 1, 2: 1}, [])
+    with pytest.raises(UnsupportedImageError, match="no turn of its own"):
+        PhotoFile(data, "HEIF", 1).retagged(90)
+
+
 def test_broken_boxes_are_told_in_one_sentence(picture):
     data = heic(picture)
     generator = np.random.default_rng(0)

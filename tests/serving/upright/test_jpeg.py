@@ -1,6 +1,7 @@
 """What is particular to JPEGs: which bytes stay, and turns without loss."""
 
 import shutil
+import struct
 import subprocess
 from io import BytesIO
 from itertools import pairwise
@@ -83,6 +84,16 @@ def test_a_tag_that_finds_no_room_goes_where_browsers_look(files, picture, spare
     assert Image.open(BytesIO(onward)).getexif()[274] == 3
     pixels = files.stored(PhotoFile.open(after).with_pixels(0).data).astype(int)
     assert np.abs(pixels - files.shown(after)).mean() < 1  # decoders smooth chroma by direction
+
+
+def test_directories_that_lead_to_each_other_are_no_way_without_an_end(files, picture):
+    """Every tag of a full block leads to another directory of as many tags."""
+    count = 5400
+    entries = b"".join(struct.pack(">HHII", 0x8769, 4, 1, 10 + 12 * (number % 600)) for number in range(count))
+    full = (b"MM\0*" + struct.pack(">IH", 8, count) + entries).ljust(65_520, b"\x87")
+    photo = PhotoFile.open(jpeg(files, picture, exif=b"Exif\0\0" + full))
+    with pytest.raises(UndecodableImageError, match=r"directories|cannot be edited"):
+        photo.retagged(90)
 
 
 def test_a_maker_s_notes_are_not_moved_to_make_room(files, picture):

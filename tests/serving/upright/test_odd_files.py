@@ -248,6 +248,15 @@ def test_several_full_pictures_are_refused(files, picture, bare, kind):
         PhotoFile.open(album(bare, files.encode(picture.rotate(180), "JPEG"), kind))
 
 
+def test_an_index_of_very_many_pictures_is_refused_at_once(bare):
+    """Each would be looked into, and all may be the same megabytes."""
+    entries = struct.pack("<IIIHH", 0, len(bare), 0, 0, 0) * 4000
+    tags = struct.pack("<HHII", 0xB001, 4, 1, 4000) + struct.pack("<HHII", 0xB002, 7, len(entries), 38)
+    payload = b"MPF\0II*\0" + struct.pack("<IH", 8, 2) + tags + bytes(4) + entries
+    with pytest.raises(UnsupportedImageError, match="4000 pictures"):
+        PhotoFile.open(bare[:20] + segment(0xE2, payload) + bare[20:])
+
+
 def test_an_index_that_leads_nowhere_does_no_harm(files, bare):
     data = album(bare, b"no picture", PANORAMA)
     assert files.tag(PhotoFile.open(data).retagged(90)) == 6
@@ -281,6 +290,15 @@ def test_exif_behind_the_pixels_of_a_png_comes_before_them(files, picture):
     assert after.index(b"eXIf") < after.index(b"IDAT")
     assert after.count(b"eXIf") == 1
     assert (files.tag(after), PhotoFile.open(after).is_heeded) == (3, True)
+
+
+def test_apple_s_map_of_the_pixels_goes_on_leading_to_them(files, picture):
+    """It tells how far from it the second half of the pixels lies: nothing comes between."""
+    bare = files.encode(picture, "PNG")
+    dot = png_chunk(b"iDOT", bytes(28))
+    photo = PhotoFile.open(bare[:33] + dot + bare[33:])
+    assert dot + bare[33:] in photo.retagged(90)
+    assert b"iDOT" not in photo.with_pixels(90).data  # whose pixels are others
 
 
 def test_exif_in_a_png_with_a_jpeg_s_prefix_loses_that(files, picture):

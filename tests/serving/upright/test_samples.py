@@ -200,6 +200,19 @@ def test_pages_of_a_document_are_refused_whatever_their_sizes(pixels):
             PhotoFile.open(with_second_page(pixels, page, (254, LONG, (2,))))
 
 
+@pytest.mark.parametrize(
+    "following", [b"", b"\0\0", struct.pack("<I", 10**8), None], ids=["none", "half", "far", "own"]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_a_chain_of_pages_that_breaks_off_ends_there(files, pixels, following):
+    data = tiff(pixels, RGB)
+    (directory,) = struct.unpack_from("<I", data, 4)
+    after = struct.pack("<I", directory) if following is None else following
+    photo = PhotoFile.open(data[:-4] + after)
+    assert files.tag(photo.retagged(90)) == 6
+    assert photo.with_pixels(90).lossless
+
+
 def with_second_page(first: np.ndarray, second: np.ndarray, *tags: tuple[int, int, tuple[int, ...]]) -> bytes:
     file = bytearray(tiff(first, RGB))
     (directory,) = struct.unpack_from("<I", file, 4)
