@@ -1,7 +1,7 @@
 """PredictionService: the loaded classifiers. Every protocol and the command line enter here."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import prod
@@ -142,6 +142,7 @@ class PredictionService:
         *,
         apply_exif: bool = True,
         timeout_s: float | None = None,
+        tell: Callable[[int, Answer], None] = lambda _, __: None,
     ) -> Answers:
         """Asks one or several models about each image; an image is decoded once for all of them.
 
@@ -150,6 +151,7 @@ class PredictionService:
             images: encoded photos.
             apply_exif: whether the EXIF orientation is applied before a model sees the picture.
             timeout_s: seconds until the caller wants no answer any more; None waits for ever.
+            tell: told of each image's answer as soon as there is one, and of its place; in the event loop.
 
         Raises:
             ModelNotFoundError: a model is not loaded.
@@ -160,7 +162,10 @@ class PredictionService:
         """
         routes = self._routes(asked)
         deadline = deadline_of(timeout_s)
-        answering = (self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline) for data in images)
+        answering = (
+            _told(self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline), tell, index)
+            for index, data in enumerate(images)
+        )
         return await self._answer(routes, len(images), answering, timeout_s)
 
     async def predict_pixels(
@@ -246,3 +251,11 @@ class PredictionService:
         for name, version in answers.versions.items():
             said = [answer[name] for answer in good]
             self._observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
+
+
+async def _told(
+    answering: Awaitable[tuple[Answer, Timing]], tell: Callable[[int, Answer], None], index: int
+) -> tuple[Answer, Timing]:
+    answer, timing = await answering
+    tell(index, answer)
+    return answer, timing

@@ -1,9 +1,9 @@
 """POST …:predict and /v1/predict: photos in, predictions out."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -15,6 +15,7 @@ from serving.http.forms.described import OPENAPI_BODY
 from serving.http.forms.parameters import PredictParameters, SeveralParameters
 from serving.http.routes.dependencies import Patience, Service
 from serving.http.routes.disconnect import while_connected
+from serving.http.routes.lines import NDJSON, Lines, LinesResponse, wants_lines
 from serving.http.routes.tensorflow_serving import to_columns
 from serving.http.schemas import (
     ColumnsAnswer,
@@ -53,27 +54,41 @@ Asked = Annotated[PredictParameters, Query()]
 Answer_ = ModelAnswer | Rows | ColumnsAnswer
 
 
-@router.post("/v1/models/{model}:predict", openapi_extra=OPENAPI_BODY)
-async def predict(model: str, call: Call, asked: Asked) -> Answer_:
+_ONE: dict[str, Any] = {
+    "openapi_extra": OPENAPI_BODY,
+    "response_model": Answer_,
+    "responses": {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
+}
+_SEVERAL = {**_ONE, "response_model": ModelsAnswer}
+
+
+@router.post("/v1/models/{model}:predict", **_ONE)
+async def predict(model: str, call: Call, asked: Asked) -> Answer_ | Response:
     """Asks one model about photos; JSON bodies are answered in TensorFlow Serving's form."""
     return await _predict_one(call, asked, model)
 
 
-@router.post("/v1/models/{model}/versions/{version}:predict", openapi_extra=OPENAPI_BODY)
-async def predict_version(model: str, version: str, call: Call, asked: Asked) -> Answer_:
+@router.post("/v1/models/{model}/versions/{version}:predict", **_ONE)
+async def predict_version(model: str, version: str, call: Call, asked: Asked) -> Answer_ | Response:
     """Asks one version of a model about photos; 404 if it is not loaded."""
     return await _predict_one(call, asked, model, version=version)
 
 
-@router.post("/v1/models/{model}/labels/{label}:predict", openapi_extra=OPENAPI_BODY)
-async def predict_label(model: str, label: str, call: Call, asked: Asked) -> Answer_:
+@router.post("/v1/models/{model}/labels/{label}:predict", **_ONE)
+async def predict_label(model: str, label: str, call: Call, asked: Asked) -> Answer_ | Response:
     """Asks the version of a model that a label names; such as `stable`."""
     return await _predict_one(call, asked, model, label=label)
 
 
-@router.post("/v1/predict", openapi_extra=OPENAPI_BODY)
-async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer:
-    """Asks several models about photos; each photo is decoded once."""
+@router.post("/v1/predict", **_SEVERAL)
+async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer | Response:
+    """Asks several models about photos; each photo is decoded once. As `application/x-ndjson`, one line a photo."""
+    if wants_lines(call.request):
+        default = call.service.default_names
+        _check(call.service, asked.names(default))
+        return await _in_lines(
+            call, asked, lambda given: {name: call.service.route(name) for name in given.names(default)}
+        )
     _, answers = await answer_several(call, asked)
     return ModelsAnswer(results=answers)
 
@@ -90,8 +105,10 @@ async def answer_several(call: _Call, asked: SeveralParameters) -> tuple[Body, d
 
 async def _predict_one(
     call: _Call, asked: PredictParameters, name: str, version: str | None = None, label: str | None = None
-) -> Answer_:
+) -> Answer_ | Response:
     _check(call.service, [name], version, label)
+    if wants_lines(call.request):
+        return await _in_lines(call, asked, lambda _: {name: call.service.route(name, version, label)})
     async with _reading(call, asked) as (body, parameters):
         answers = await _ask(call, body, parameters, [call.service.route(name, version, label)])
     answer = _model_answer(name, answers, body, parameters)
@@ -100,6 +117,28 @@ async def _predict_one(
     if body.form == "columns":
         return ColumnsAnswer(outputs=to_columns(answer.predictions, body.keys))
     return answer
+
+
+async def _in_lines(
+    call: _Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]]
+) -> LinesResponse:
+    async with AsyncExitStack() as stack:
+        body, parameters = await stack.enter_async_context(_reading(call, asked))
+        routes = routes_of(parameters)
+        versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}
+
+        def write(index: int, answer: Answer) -> str:
+            alone = replace(body, keys=None if body.keys is None else [body.keys[index]])
+            answers = Answers([answer], Timing(), versions)
+            results = {name: _model_answer(name, answers, alone, parameters) for name in routes}
+            several = isinstance(parameters, SeveralParameters)
+            return (ModelsAnswer(results=results) if several else results[next(iter(results))]).model_dump_json()
+
+        lines = Lines(write)
+        content = lines.of(_answers(call, body, parameters, list(routes.values()), lines.tell))
+        async with while_connected(call.request):
+            first = await anext(content)
+        return LinesResponse(first, content, stack.pop_all())
 
 
 def _check(
@@ -120,11 +159,29 @@ async def _reading(call: _Call, asked: _Parameters) -> AsyncIterator[tuple[Body,
 
 async def _ask(call: _Call, body: Body, parameters: PredictParameters, routes: Sequence[Route]) -> Answers:
     async with while_connected(call.request):
-        apply_exif, timeout_s = parameters.exif == "apply", call.patience.left_s
-        answers = await call.service.predict(routes, body.images, apply_exif=apply_exif, timeout_s=timeout_s)
-    if len(answers.images) == 1 and isinstance(answers.images[0], ImageError):
-        raise answers.images[0]
+        answers = await _answers(call, body, parameters, routes)
     call.response.headers["Server-Timing"] = server_timing(answers.timing)
+    return answers
+
+
+async def _answers(
+    call: _Call,
+    body: Body,
+    parameters: PredictParameters,
+    routes: Sequence[Route],
+    tell: Callable[[int, Answer], None] = lambda _, __: None,
+) -> Answers:
+    """A single image that is bad is an error of the whole call."""
+    alone = len(body.images) == 1
+    answers = await call.service.predict(
+        routes,
+        body.images,
+        apply_exif=parameters.exif == "apply",
+        timeout_s=call.patience.left_s,
+        tell=lambda index, answer: None if alone and isinstance(answer, ImageError) else tell(index, answer),
+    )
+    if alone and isinstance(answers.images[0], ImageError):
+        raise answers.images[0]
     return answers
 
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from base64 import b64encode, encodebytes, urlsafe_b64encode
+from time import perf_counter
 
 import httpx
 import pytest
@@ -333,6 +334,62 @@ def test_a_server_without_a_page_is_alive_all_the_same(serve_with):
     assert serve_with(web=False).get("/").json() == {"status": "alive"}
 
 
+LINES = {"Accept": "application/x-ndjson"}
+
+
+def test_lines_are_one_a_photo_in_order(client, zoo):
+    photos = [zoo.png("left", (1500, 1500)), b"\0 no image", zoo.png("down"), zoo.png("up")]
+    files = [("image", (str(number), data)) for number, data in enumerate(photos)]
+    for path in (ORIENTATION, SEVERAL, f"{SEVERAL}?models=selfie&top_k=1"):
+        whole = client.post(path, files=files).json()
+        response = client.post(path, files=files, headers=LINES)
+        assert (response.status_code, response.headers["content-type"]) == (200, "application/x-ndjson")
+        lines = [json.loads(line) for line in response.text.splitlines()]
+        if path == ORIENTATION:
+            assert lines == [whole | {"predictions": [row]} for row in whole["predictions"]]
+        for name, answer in whole.get("results", {}).items():
+            rows = [line["results"][name] for line in lines]
+            assert rows == [answer | {"predictions": [row]} for row in answer["predictions"]]
+    [line] = client.post(ORIENTATION, content=photos[0], headers=LINES).text.splitlines()
+    assert json.loads(line) == client.post(ORIENTATION, content=photos[0]).json()
+
+
+def test_lines_come_as_photos_are_answered(serve_with, zoo):
+    """The first one is there long before the last one is decoded."""
+    client = serve_with(threads=1)
+    slow = zoo.png("up", (5000, 5000))
+    files = [("image", ("0", zoo.png("left"))), *(("image", (str(number), slow)) for number in range(6))]
+    with client.stream("POST", ORIENTATION, files=files, headers=LINES) as response:
+        arrived = [perf_counter() for _ in response.iter_lines()]
+    assert len(arrived) == 7
+    assert arrived[-1] - arrived[0] > 2 * (arrived[-1] - arrived[-2])
+    assert "loupe_held_images 0" in client.get("/metrics").text
+
+
+def test_lines_fail_with_a_status_before_the_first_and_with_a_line_after_it(serve_with, client, b64, zoo):
+    for status, request in (
+        (415, {"content": b"\0 no image"}),
+        (400, {"json": {"instances": []}}),
+        (413, {"json": {"images": [b64] * 65}}),
+        (504, {"content": zoo.png(size=(4000, 4000)), "headers": {"Request-Timeout": "0.01"}}),
+    ):
+        headers = LINES | request.pop("headers", {})
+        refusal(client.post(ORIENTATION, headers=headers, **request), status)
+    impatient = serve_with(threads=1, request_timeout_s=2)
+    slow = zoo.png("up", (7000, 7000))
+    files = [("image", ("0", zoo.png("left"))), *(("image", (str(number), slow)) for number in range(20))]
+    lines = impatient.post(ORIENTATION, files=files, headers=LINES, timeout=60).text.splitlines()
+    assert json.loads(lines[0])["predictions"][0]["label"] == "left"
+    assert json.loads(lines[-1])["error_type"] == "DeadlineExceededError"
+    assert len(lines) < 21
+
+
+def test_rows_keep_their_keys_in_lines(client, b64):
+    body = {"instances": [{"b64": b64, "key": "a"}, {"b64": b64, "key": "b"}]}
+    lines = client.post(ORIENTATION, json=body, headers=LINES).text.splitlines()
+    assert [json.loads(line)["predictions"][0]["key"] for line in lines] == ["a", "b"]
+
+
 def _infer(datatype: str, element: bytes, count: int) -> bytes:
     head = f'{{"inputs":[{{"name":"image","datatype":"{datatype}","shape":[1],"data":['
     return head.encode() + b",".join([element] * count) + b"]}]}"
@@ -359,6 +416,17 @@ def test_millions_of_values_are_refused_before_they_are_made(serve_with, name):
     response = client.post(path, content=gzip.compress(BOMBS[name], 1), headers={"Content-Encoding": "gzip"})
     assert "more" in refusal(response, 413)
     assert response.elapsed.total_seconds() < 10
+    assert memory(client) - before < 400_000_000
+
+
+def test_so_are_millions_of_empty_photos_in_a_binary_tensor(serve_with):
+    client = serve_with(threads=1)
+    image = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 60_000_000}}
+    head = json.dumps({"inputs": [image]}).encode()
+    before = memory(client)
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = client.post("/v2/models/orientation/infer", content=head + bytes(60_000_000), headers=headers)
+    assert refusal(response, 413) == "the request has more than the 64 images that are allowed"
     assert memory(client) - before < 400_000_000
 
 

@@ -1,0 +1,81 @@
+"""``application/x-ndjson``: one line a photo, in their order, each as soon as it and those before it are answered.
+
+Each line is what the same call answers to that photo alone.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from fastapi import Request
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from models.errors import LoupeError
+from serving.http.errors import error_body
+from serving.service.answers import Answer, Answers
+
+NDJSON = "application/x-ndjson"
+
+
+def wants_lines(request: Request) -> bool:
+    """Whether the caller accepts lines."""
+    return NDJSON in request.headers.get("accept", "").lower()
+
+
+class Lines:
+    """Answers in the order in which they come → lines in the order of the images."""
+
+    def __init__(self, write: Callable[[int, Answer], str]) -> None:
+        """``write`` makes a line of an image's number and answer."""
+        self._write = write
+        self._early: dict[int, Answer] = {}
+        self._next = 0
+        self._ready = asyncio.Queue[str | None]()
+
+    def tell(self, index: int, answer: Answer) -> None:
+        """An image is answered; in the event loop."""
+        self._early[index] = answer
+        while self._next in self._early:
+            self._ready.put_nowait(self._write(self._next, self._early.pop(self._next)))
+            self._next += 1
+
+    async def of(self, answering: Awaitable[Answers]) -> AsyncGenerator[str, None]:
+        """Yields the lines of images that are being answered; what fails after the first is the last line.
+
+        Raises:
+            LoupeError: it failed before the first.
+        """
+        task = asyncio.ensure_future(answering)
+        task.add_done_callback(lambda _: self._ready.put_nowait(None))
+        begun = False
+        try:
+            while (line := await self._ready.get()) is not None:
+                begun = True
+                yield f"{line}\n"
+            await task
+        except LoupeError as error:
+            if not begun:
+                raise
+            yield f"{error_body(error).model_dump_json()}\n"
+        finally:
+            task.cancel()
+
+
+class LinesResponse(StreamingResponse):
+    """Sends lines, the first of which is there, and gives back at the end what was kept for them."""
+
+    def __init__(self, first: str, rest: AsyncGenerator[str, None], kept: AsyncExitStack) -> None:
+        super().__init__(_joined(first, rest), media_type=NDJSON)
+        self._kept = kept
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends them."""
+        async with self._kept:
+            await super().__call__(scope, receive, send)
+
+
+async def _joined(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    yield first
+    async for line in rest:
+        yield line
