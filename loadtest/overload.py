@@ -39,12 +39,12 @@ def run(
     """Prints what became of the requests, as JSON."""
     photo = jpeg(THUMBNAIL, 1)
     with _running(url) as address, ProcessPoolExecutor(1) as pool:
-        path = f"/v1/models/{_first_model(address)}:predict"
+        path = f"/v1/models/{first_model(address)}:predict"
         _closed(address, path, photo, 1, 1)  # what the first requests meet is no measure
         alone = _closed(address, path, photo, 1, duration_s / 4)
         busy = [_closed(address, path, photo, clients, duration_s / 4) for clients in _BUSY_CLIENTS]
         capacity = max(arrivals.goodput for arrivals in busy)
-        told: dict[str, object] = {"capacity_per_s": round(capacity, 1), "alone_ms": _percentiles(alone.accepted_s)}
+        told: dict[str, object] = {"capacity_per_s": round(capacity, 1), "alone_ms": percentiles(alone.accepted_s)}
         for multiple in map(float, times.split(",")):
             probing = pool.submit(probe, address, duration_s)
             arrivals = Arrivals(address, path, photo)
@@ -167,19 +167,21 @@ def report(capacity: float, arrivals: Arrivals, live_s: list[float]) -> dict[str
         "goodput": round(arrivals.goodput / capacity, 3),
         "requests": arrivals.statuses.total(),
         "statuses": dict(arrivals.statuses.most_common()),
-        "accepted_ms": _percentiles(arrivals.accepted_s),
-        "refused_ms": _percentiles(arrivals.refused_s),
+        "accepted_ms": percentiles(arrivals.accepted_s),
+        "refused_ms": percentiles(arrivals.refused_s),
         "retry_after_s": dict(arrivals.retry_after),
-        "live_ms": _percentiles(live_s),
+        "live_ms": percentiles(live_s),
     }
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """The median and the 99th, in milliseconds."""
     cuts = quantiles(seconds or [0.0, 0.0], n=100, method="inclusive")
     return {f"p{percent}": round(1000 * cuts[percent - 1], 1) for percent in (50, 99)}
 
 
-def _first_model(url: str) -> str:
+def first_model(url: str) -> str:
+    """The name of one that the server has."""
     with connection(url) as asking:
         asking.request("GET", "/version")
         return str(next(iter(json.loads(asking.getresponse().read())["models"])))

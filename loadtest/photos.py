@@ -27,5 +27,12 @@ def jpeg(size: Size, seed: int) -> bytes:
     return buffer.getvalue()
 
 
+def flat_png(size: Size) -> bytes:
+    """A PNG of one colour: few bytes, and all of its pixels to decode."""
+    buffer = BytesIO()
+    Image.new("RGB", size, "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def _noise(random: Random, size: Size) -> Image.Image:
     return Image.frombytes("RGB", size, random.randbytes(size[0] * size[1] * 3))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from models.images import ImageLimits, Size
 from models.preprocessing import Preprocessing
 from serving.engine.preparing import prepare, wanted_size
 from serving.engine.task import Task
+from serving.engine.waiting import Waiting
 from serving.engine.workshop import Workshop
 
 _WEIGHT = 0.1  # of the newest photo in what is typical; also, what is typical shrinks by it where nothing gets through
@@ -38,14 +40,16 @@ class Prepared(NamedTuple):
 class Decoders:
     """The way of photos through a workshop."""
 
-    def __init__(self, workshop: Workshop, limits: ImageLimits, timeout_s: float) -> None:
+    def __init__(self, workshop: Workshop, limits: ImageLimits, timeout_s: float, waiting: Waiting) -> None:
         """Takes nothing yet.
 
         Args:
             workshop: does the work.
             limits: of one picture.
             timeout_s: seconds of a core that a dear one may take.
+            waiting: told of dear ones, which keep nobody waiting.
         """
+        self._waiting = waiting
         self._workshop = workshop
         self._limits = limits
         self._timeout_s = timeout_s
@@ -71,7 +75,8 @@ class Decoders:
         cost = await self._estimate(data, wanted_size(ordered))
         task = Task(prepare, data, (ordered, apply_exif, self._limits, cost), cost, self._timeout_s)
         try:
-            done = await asyncio.wrap_future(self._workshop.submit(task, deadline - self._typical_s))
+            with self._waiting.aside() if self._workshop.is_dear(cost) else nullcontext():
+                done = await asyncio.wrap_future(self._workshop.submit(task, deadline - self._typical_s))
         except DeadlineExceededError:
             self._typical_s *= 1 - _WEIGHT  # else one slow photo could shut out impatient callers for ever
             raise

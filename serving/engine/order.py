@@ -37,9 +37,11 @@ class Order(Generic[Item]):
         """Takes the next one out."""
         return heapq.heappop(self._heap)[2]
 
-    def remove(self, item: Item) -> None:
-        """Takes out one that nobody waits for any more; nothing happens if it is not here."""
+    def remove(self, item: Item) -> bool:
+        """Takes out one that nobody waits for any more; says whether it was here."""
         kept = [one for one in self._heap if one[2] is not item]
-        if len(kept) < len(self._heap):
+        found = len(kept) < len(self._heap)
+        if found:
             self._heap = kept
             heapq.heapify(self._heap)
+        return found

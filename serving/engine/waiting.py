@@ -56,6 +56,17 @@ class Waiting:
             self._inside -= images
             self._learn()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """One that is inside stands in nobody's way meanwhile: a picture that has a process of its own."""
+        self._pass()
+        self._inside -= 1
+        try:
+            yield
+        finally:
+            self._pass()
+            self._inside += 1
+
     def _pass(self) -> None:
         now = perf_counter()
         if self._inside >= self._workers:

@@ -21,6 +21,7 @@ _MIB = 1024 * 1024
 _QUICK_S, _QUICK_HELD_S, _QUICK_BYTES = 0.3, 0.05, 96 * _MIB
 _PROCESS_BYTES = 64 * _MIB  # of a disposable process itself
 _RESERVE, _MOST_RESERVED = 4, 256 * _MIB  # that part of the budget is for cheap jobs alone, and no more than that
+_HOPELESS = 2  # times a caller's time, as estimates are no promises
 _IDLE_S = 5.0  # after which a process is ended
 
 
@@ -89,8 +90,12 @@ class Workshop:
             )
         if self.waiting >= self._max_queue:
             raise QueueFullError(f"{self.waiting} images wait already; at most {self._max_queue} may")
-        dear = _is_dear(task.cost, self._store.limit)
-        return (self._dear if dear else self._quick).submit(task, deadline)
+        return (self._dear if self.is_dear(task.cost) else self._quick).submit(task, deadline)
+
+    def is_dear(self, cost: Cost) -> bool:
+        """Whether a task of this cost gets a process, and so keeps no cheap one waiting."""
+        quick_bytes = min(_QUICK_BYTES, _reserved(self._store.limit))
+        return cost.seconds > _QUICK_S or cost.held_s > _QUICK_HELD_S or cost.bytes > quick_bytes
 
     @property
     def waiting(self) -> int:
@@ -117,11 +122,6 @@ def _reserved(max_bytes: int) -> int:
     return min(max_bytes // _RESERVE, _MOST_RESERVED)
 
 
-def _is_dear(cost: Cost, max_bytes: int) -> bool:
-    quick_bytes = min(_QUICK_BYTES, _reserved(max_bytes))
-    return cost.seconds > _QUICK_S or cost.held_s > _QUICK_HELD_S or cost.bytes > quick_bytes
-
-
 class _Store:
     """The memory that all lanes share."""
 
@@ -140,6 +140,7 @@ class _Lane:
         self._store = store
         self._share = share
         self._taken = 0
+        self._waiting_s = 0.0
         self._dear = dear
         self._closed = False
         self._changed = threading.Condition(store.lock)
@@ -153,14 +154,23 @@ class _Lane:
         with self._changed:
             if self._closed:
                 raise NotReadyError("the service is shutting down")
+            self._refuse_hopeless(deadline)
+            self._waiting_s += task.cost.seconds
             self.order.push(job, task.cost.seconds, job.submitted)
             self._changed.notify()
         return job
 
+    def _refuse_hopeless(self, deadline: float) -> None:
+        """Whoever would wait for more dear ones than can be done in his time is told so at once."""
+        expected_s = self._waiting_s / len(self._threads)
+        if self._dear and expected_s > _HOPELESS * (deadline - perf_counter()):
+            raise QueueFullError(f"dear pictures wait already that take {expected_s:.0f} s; try again", expected_s)
+
     def forget(self, job: _Job) -> None:
         with self._changed:
             job.given_up = True
-            self.order.remove(job)
+            if self.order.remove(job):
+                self._waiting_s -= job.task.cost.seconds
             if job.process is not None:
                 job.process.end()
 
@@ -192,6 +202,7 @@ class _Lane:
             if not self.order:
                 return None
             job = self.order.pop()
+            self._waiting_s -= job.task.cost.seconds
             self._store.taken += job.size
             self._taken += job.size
             self._changed.notify()  # there may be room for the next one too

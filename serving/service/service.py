@@ -59,7 +59,8 @@ class PredictionService:
             threads=threads(settings), max_queue=settings.max_queued_images, max_bytes=decoded_bytes(settings)
         )
         self.limits = replace(settings.image_limits, max_decoded_bytes=self.workshop.largest_bytes)
-        self._answering = Answering(Decoders(self.workshop, self.limits, settings.decode_timeout_s), observer)
+        decoders = Decoders(self.workshop, self.limits, settings.decode_timeout_s, self.admission.waiting)
+        self._answering = Answering(decoders, observer)
         self._random = Random()  # noqa: S311 - shares of traffic, no secrets
         self._draining = self._closed = False
 

@@ -12,6 +12,7 @@ from models.errors import DeadlineExceededError, ImageError, ImageTooLargeError
 from models.images import ImageLimits
 from models.preprocessing import Preprocessing
 from serving.engine.decoding import Decoders
+from serving.engine.waiting import Waiting
 from serving.engine.workshop import Workshop
 
 SMALL = Preprocessing(height=8, width=8)
@@ -27,7 +28,7 @@ def workshop():
 
 @pytest.fixture
 def decoders(workshop):
-    return Decoders(workshop, ImageLimits(), timeout_s=10)
+    return Decoders(workshop, ImageLimits(), timeout_s=10, waiting=Waiting(1))
 
 
 def prepare(decoders, data, *wanted, deadline=inf):
@@ -90,7 +91,7 @@ def test_a_process_makes_the_same_pixels_as_a_thread(workshop, photographs):
     png, webp = BytesIO(), BytesIO()
     picture.save(png, "PNG")
     picture.save(webp, "WEBP", lossless=True, quality=0)
-    decoders = Decoders(workshop, ImageLimits(), timeout_s=10)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=10, waiting=Waiting(1))
     assert estimate(webp.getvalue()).held_s > 0.05 > estimate(png.getvalue()).held_s
     here, there = (prepare(decoders, one.getvalue(), SMALL, LARGE).pixels for one in (png, webp))
     for preprocessing in (SMALL, LARGE):
@@ -101,7 +102,7 @@ def test_a_photo_that_takes_too_long_is_ended_and_named(workshop):
     """2 kB that take 1.7 s of a core."""
     buffer = BytesIO()
     Image.new("RGBA", (7000, 7000)).save(buffer, "WEBP", lossless=True, method=0)
-    decoders = Decoders(workshop, ImageLimits(), timeout_s=0.5)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=0.5, waiting=Waiting(1))
     with pytest.raises(ImageTooLargeError, match=r"longer than the 0.5 s of a core"):
         prepare(decoders, buffer.getvalue(), SMALL)
 
@@ -110,7 +111,7 @@ def test_the_event_loop_goes_on_while_a_picture_of_fifty_megapixels_is_decoded(w
     """Lossless WebP held it for as long as it took, 0.8 s and more; the two cores are shared with other tests."""
     buffer = BytesIO()
     Image.new("RGBA", (7000, 7000)).save(buffer, "WEBP", lossless=True, method=0)
-    decoders = Decoders(workshop, ImageLimits(), timeout_s=60)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=60, waiting=Waiting(1))
 
     async def longest_pause() -> float:
         working = asyncio.create_task(decoders.prepare(buffer.getvalue(), [SMALL], apply_exif=True, deadline=inf))
@@ -122,3 +123,28 @@ def test_the_event_loop_goes_on_while_a_picture_of_fifty_megapixels_is_decoded(w
         return longest
 
     assert asyncio.run(longest_pause()) < 0.4
+
+
+def test_dear_pictures_keep_no_ordinary_photo_waiting(workshop, photographs):
+    """Eight clients that sent nothing but large PNGs made admission refuse 270 of 278 ordinary photos."""
+    buffer = BytesIO()
+    Image.new("RGB", (5000, 5000)).save(buffer, "PNG")
+    waiting = Waiting(workers=1)
+    decoders = Decoders(workshop, ImageLimits(), timeout_s=60, waiting=waiting)
+
+    async def expected() -> list[float]:
+        with waiting.inside(8):
+            waiting._image_s = 1.0
+            before = waiting.expected_s
+            tasks = [
+                asyncio.create_task(decoders.prepare(buffer.getvalue(), [SMALL], apply_exif=True, deadline=inf))
+                for _ in range(8)
+            ]
+            await asyncio.to_thread(sleep, 0.2)
+            beside = waiting.expected_s
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return [before, beside, waiting.expected_s]
+
+    assert asyncio.run(expected()) == [8.0, 0.0, 8.0]

@@ -24,8 +24,8 @@ def test_what_is_removed_does_not_come():
     order, jobs = Order[object](), [object() for _ in range(5)]
     for number, job in enumerate(jobs):
         order.push(job, number, now=0.0)
-    order.remove(jobs[2])
-    order.remove(jobs[2])
+    assert order.remove(jobs[2])
+    assert not order.remove(jobs[2])
     assert [order.pop() for _ in range(len(order))] == [jobs[0], jobs[1], jobs[3], jobs[4]]
 
 

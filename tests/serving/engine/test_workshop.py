@@ -171,6 +171,17 @@ def test_what_waits_is_bounded_and_late_ones_are_not_begun():
         workshop.submit(task(where))
 
 
+def test_what_could_only_be_late_is_refused_at_once(workshop):
+    jobs = [workshop.submit(task(spin, Cost(1, MIB, 30.0, 30.0), 0.5)) for _ in range(6)]
+    with pytest.raises(QueueFullError, match=r"dear pictures wait already that take \d+ s"):
+        workshop.submit(task(where, DEAR), deadline=perf_counter() + 10)
+    assert workshop.submit(task(where, CHEAP), deadline=perf_counter() + 10).result(10)
+    for job in jobs:
+        job.cancel()
+    wait(jobs, 10)
+    assert workshop.submit(task(where, DEAR), deadline=perf_counter() + 60).result(60)
+
+
 def test_the_cheapest_that_waits_comes_first():
     workshop = Workshop(threads=1, max_queue=20, max_bytes=512 * MIB)
     busy = workshop.submit(task(spin, CHEAP, 0.3))
