@@ -4,11 +4,13 @@
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test kills check fix train loadtest bench audit examples image release lock proto
+.PHONY: help setup serve test kills fuzz soak check fix train loadtest bench audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
 KILLS = 200
+FUZZ_S = 120
+MINUTES = 30
 
 # The first Python that really runs (a version manager's shim may name one that is not there) and can make environments.
 usable = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -47,6 +49,11 @@ kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloadi
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \
 		tests/serving/versions/test_faults.py tests/serving/album/test_kill.py
 
+fuzz: .venv-dev/synced-dev  ## lets atheris try our readers, and schemathesis a server: FUZZ_S=120 each
+	for target in decoding editing framing; do \
+		$(dev)/python -m tests.fuzz.run $$target -max_total_time=$(FUZZ_S) -close_fd_mask=2 || exit 1; done
+	$(dev)/python -m tests.fuzz.api $(FUZZ_S)
+
 check: .venv-dev/synced-dev  ## formatting, lint, types and the arrows between the rooms; changes nothing
 	$(dev)/ruff format --check
 	$(dev)/ruff check
@@ -65,6 +72,9 @@ loadtest: .venv-dev/synced-dev  ## asks a Loupe under load, and starts one if no
 
 examples: .venv-dev/synced-dev  ## runs the talks' worked examples and draws their pictures: PICTURES=training/examples/pictures
 	$(dev)/python -m training.examples $(PICTURES)
+
+soak: .venv-dev/synced-dev  ## whether a server stays what it was under photos, bombs, reloads and clients who leave: MINUTES=30
+	$(dev)/python -m loadtest.soak --minutes $(MINUTES)
 
 audit: .venv-dev/synced-dev  ## looks up whether a locked package has a known weakness; fails too where it gets no answer
 	for lock in requirements/*.txt; do $(dev)/pip-audit --strict --disable-pip --require-hashes \

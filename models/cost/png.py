@@ -7,6 +7,7 @@ from models.limits import ImageLimits, Size
 
 _START = 8
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_IHDR = 18  # bytes of the chunk as far as they are read here
 _GREY, _DEEP = 0, 16
 _PACKED = frozenset({b"iCCP", b"zTXt", b"iTXt"})
 _MOST_UNPACKED, _MOST_TEXT = 1024 * 1024, 64 * 1024 * 1024  # Pillow's own bounds, of a chunk and of all
@@ -26,7 +27,7 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     while position + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
         parts.add()
-        if kind == b"IHDR" and size >= 13:
+        if kind == b"IHDR" and size >= 13 and position + _IHDR <= len(data):
             width, height, depth, colour = struct.unpack_from(">IIBB", data, position + 8)
             limits.refuse_pixels(width * height, f"{width} x {height} pixels")
             raw = max(raw, height * (1 + width * depth * _CHANNELS.get(colour, 1) // 8))
