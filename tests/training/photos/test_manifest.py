@@ -166,7 +166,7 @@ def test_the_digest_depends_on_pictures_labels_and_the_set_of_labels_only(worksh
 
 def test_a_photo_is_decoded_and_a_bad_one_named(workshop, tmp_path, photographs):
     (tmp_path / "good.jpg").write_bytes(photographs["china"])
-    (tmp_path / "cut.jpg").write_bytes(photographs["china"][:-2000])
+    (tmp_path / "cut.jpg").write_bytes(photographs["china"][: len(photographs["china"]) // 2])
     manifest = Manifest(tmp_path, tuple(workshop.photo(path=f"{name}.jpg") for name in ("good", "cut", "missing")))
     good, cut, missing = manifest.photos
     assert manifest.decode(good, Size(1000, 1000)).size == (640, 427)
