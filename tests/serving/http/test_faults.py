@@ -7,11 +7,16 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from serving.engine.onnx_model import OnnxModel
 
@@ -100,6 +105,41 @@ def test_a_session_that_hangs_is_noticed(serve_with, zoo, monkeypatch):
     time.sleep(0.2)
     assert client.get("/health/ready").status_code == 200
     assert client.post(PATH, content=zoo.png()).status_code == 200
+
+
+def fussy(model: bytes) -> bytes:
+    """The same graph, in which ONNX Runtime comes upon an index out of bounds where a picture has a white pixel."""
+    graph = onnx.load_from_string(model)
+    del graph.metadata_props[:]
+    [softmax] = [node for node in graph.graph.node if node.op_type == "Softmax"]
+    softmax.input[0] = "checked"
+    nodes = [
+        helper.make_node("ReduceMax", ["flat"], ["brightest"], axes=[1]),
+        helper.make_node("Div", ["brightest", "white"], ["share"]),
+        helper.make_node("Cast", ["share"], ["index"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "index"], ["nothing"]),
+        helper.make_node("Add", ["logits", "nothing"], ["checked"]),
+    ]
+    graph.graph.node.remove(softmax)
+    graph.graph.node.extend([*nodes, softmax])
+    constants = {"white": np.array(255, np.float32), "table": np.zeros(1, np.float32)}
+    graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return graph.SerializeToString()
+
+
+def test_a_session_that_raises_fails_that_picture_alone(serve_with, zoo, tmp_path):
+    """500 for it, and whoever shared its batch is answered."""
+    root = zoo.publish(tmp_path / "models", zoo.orientation(graph=fussy(zoo.orientation())))
+    client = serve_with(models=root, threads=1)
+    white = zoo.encode(Image.new("RGB", (32, 32), "white"), "PNG")
+
+    def status(photo: bytes) -> int:
+        return client.post(PATH, content=photo).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(status, [zoo.png(), white, zoo.png(), zoo.png()] * 8))
+    assert statuses == [200, 500, 200, 200] * 8
+    assert client.get("/health/ready").status_code == 200
 
 
 def may_mount() -> bool:
