@@ -41,7 +41,7 @@ class Disposable:
 
         Raises:
             ImageError: the task did; or it took too much time or memory, or its decoder crashed.
-            NotReadyError: nobody wants it any more.
+            NotReadyError: nobody wants it any more, or no process can be begun.
         """
         process, link = self._running(is_wanted)
         try:
@@ -67,15 +67,26 @@ class Disposable:
         self._process = self._link = None
 
     def _running(self, is_wanted: Callable[[], bool]) -> tuple[subprocess.Popen[bytes], Connection]:
+        """The lock is never held while a process begins or ends: the event loop may wait for it."""
         with self._lock:
-            if not is_wanted():
-                raise NotReadyError(_UNWANTED)
-            if self._process is None or self._link is None or self._ended or self._process.poll() is not None:
-                if self._process is not None:
-                    self._process.wait()  # it was killed
-                self._process, self._link = _begin()
-            self._ended = False
-            return self._process, self._link
+            self._refuse(is_wanted)
+            old, ended, self._ended = self._process, self._ended, False
+            if old is not None and self._link is not None and not ended and old.poll() is None:
+                return old, self._link
+            self._process = self._link = None
+        if old is not None:
+            old.kill()
+            old.wait()
+        process, link = _begin()
+        with self._lock:
+            self._process, self._link = process, link
+            self._refuse(is_wanted)
+            return process, link
+
+    @staticmethod
+    def _refuse(is_wanted: Callable[[], bool]) -> None:
+        if not is_wanted():
+            raise NotReadyError(_UNWANTED)
 
     def _why(self, process: subprocess.Popen[bytes], task: Task) -> LoupeError:
         """What a process died of."""
@@ -102,6 +113,9 @@ def _begin() -> tuple[subprocess.Popen[bytes], Connection]:
             process_group=0,
             env={**os.environ, **_ENVIRONMENT},
         )
+    except OSError as error:
+        ours.close()
+        raise NotReadyError(f"no process can be begun to decode the image: {error.strerror}") from None
     finally:
         theirs.close()
     return process, ours

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from models.cost import Cost
-from models.errors import DeadlineExceededError, ImageTooLargeError, NotReadyError, QueueFullError
+from models.errors import DeadlineExceededError, ImageTooLargeError, LoupeError, NotReadyError, QueueFullError
 from serving.engine.allocator import give_back
 from serving.engine.disposable import Disposable
 from serving.engine.order import Order
@@ -241,10 +241,18 @@ def _do(job: _Job, process: Disposable | None) -> None:
         return
     try:
         made = job.task.run() if process is None else _in_process(job, process)
+    except LoupeError as error:
+        job.set_exception(_bare(error))
     except BaseException as error:
         job.set_exception(error)
     else:
         job.set_result(Done(made, started - job.submitted))
+
+
+def _bare(error: LoupeError) -> LoupeError:
+    """Without where it came from: frames that hold the photo and its pixels, in a circle with its job."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _in_process(job: _Job, process: Disposable) -> Made:

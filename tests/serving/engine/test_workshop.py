@@ -1,7 +1,9 @@
 """Real tasks in real threads and processes; each is done once and takes what it says."""
 
+import gc
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import wait
 from time import monotonic, perf_counter, sleep
@@ -114,6 +116,15 @@ def test_whoever_leaves_ends_the_process(workshop):
     assert workshop.submit(task(where, DEAR)).result(30)  # and another one is begun
 
 
+def test_whoever_leaves_while_the_process_begins_leaves_it_to_the_next(workshop):
+    """Begun, not begun yet, or just beginning: none of the moments stops those that come later."""
+    for pause in (0.0, 0.001, 0.01, 0.05, 0.2, 0.5):
+        leaving = workshop.submit(task(spin, DEAR))
+        sleep(pause)
+        leaving.cancel()
+    assert workshop.submit(task(where, DEAR)).result(60)
+
+
 def test_what_takes_too_long_is_ended_by_the_kernel(workshop):
     started = perf_counter()
     with pytest.raises(ImageTooLargeError, match=r"longer than the 0.5 s of a core that are allowed"):
@@ -171,6 +182,27 @@ def test_what_waits_is_bounded_and_late_ones_are_not_begun():
         workshop.submit(task(where))
 
 
+@pytest.mark.parametrize("cost", [CHEAP, DEAR], ids=["cheap", "dear"])
+def test_what_failed_holds_no_photo(workshop, cost):
+    """Its error lives until the answer is written, and longer where it refers to itself; the photo must not."""
+    data = os.urandom(100)
+    gc.disable()
+    try:
+        before = sys.getrefcount(data)
+        job = workshop.submit(task(refuse, cost, data=data))
+        with pytest.raises(UnsupportedImageError) as caught:
+            job.result(30)
+        error = caught.value
+        del job, caught
+        until = monotonic() + 10
+        while sys.getrefcount(data) > before and monotonic() < until:
+            sleep(0.01)
+        assert sys.getrefcount(data) == before
+        assert error.__cause__ is error.__context__ is None
+    finally:
+        gc.enable()
+
+
 def test_what_could_only_be_late_is_refused_at_once(workshop):
     jobs = [workshop.submit(task(spin, Cost(1, MIB, 30.0, 30.0), 0.5)) for _ in range(6)]
     with pytest.raises(QueueFullError, match=r"dear pictures wait already that take \d+ s"):
@@ -219,3 +251,11 @@ def test_a_process_without_work_ends_by_itself(monkeypatch):
     assert not any(map(alive, processes))
     assert workshop.submit(task(where, DEAR)).result(30).made.facts[0] not in processes
     workshop.close()
+
+
+def test_where_no_process_can_be_begun_it_says_so(workshop, monkeypatch):
+    monkeypatch.setattr("serving.engine.disposable.sys.executable", "/nowhere/python")
+    with pytest.raises(NotReadyError, match="no process can be begun to decode the image: No such file"):
+        workshop.submit(task(where, DEAR)).result(30)
+    assert workshop.submit(task(where)).result(10)
+    assert workshop.taken_bytes == 0
