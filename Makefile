@@ -43,7 +43,7 @@ serve:  ## serves the models of models/: HOST=127.0.0.1 PORT=8000 DEVICE=gpu|cpu
 		$(call option,DEVICE,device,$(DEVICE:gpu=cuda))
 
 test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: ARGS='tests/models -k exif', ARGS='-m quick'
-	$(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
+	$(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \

@@ -96,8 +96,9 @@ def camera_photo(photographs: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory, camera_photo: bytes) -> Iterator[Browser]:
+    """Ends with each file: while Playwright runs, its event loop keeps other files' tests from having one."""
     if CHROMIUM is None:
         pytest.skip("the page's tests need Chromium: apt-get install chromium")
     film = tmp_path_factory.mktemp("camera") / "film.mjpeg"
