@@ -1,7 +1,7 @@
 """Answering: one photo, or its ready-made pixels, on its way through decoders and classifiers."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import perf_counter
 from typing import TypeVar
 
@@ -81,3 +81,12 @@ async def together(calls: Iterable[Awaitable[_Result]]) -> list[_Result]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+async def told(
+    answering: Awaitable[tuple[Answer, Timing]], tell: Callable[[int, Answer], None], index: int
+) -> tuple[Answer, Timing]:
+    """The same, once ``tell`` knows of it."""
+    answer, timing = await answering
+    tell(index, answer)
+    return answer, timing

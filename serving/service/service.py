@@ -23,7 +23,7 @@ from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
 from serving.service.admission import Admission, deadline_of, late
-from serving.service.answering import Answering, together
+from serving.service.answering import Answering, together, told
 from serving.service.answers import Answer, Answers, Timing
 from serving.service.readiness import hung
 from serving.settings import Settings
@@ -164,7 +164,7 @@ class PredictionService:
         routes = self._routes(asked)
         deadline = deadline_of(timeout_s)
         answering = (
-            _told(self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline), tell, index)
+            told(self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline), tell, index)
             for index, data in enumerate(images)
         )
         return await self._answer(routes, len(images), answering, timeout_s)
@@ -252,11 +252,3 @@ class PredictionService:
         for name, version in answers.versions.items():
             said = [answer[name] for answer in good]
             self._observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
-
-
-async def _told(
-    answering: Awaitable[tuple[Answer, Timing]], tell: Callable[[int, Answer], None], index: int
-) -> tuple[Answer, Timing]:
-    answer, timing = await answering
-    tell(index, answer)
-    return answer, timing
