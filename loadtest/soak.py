@@ -37,6 +37,9 @@ _MEBIBYTE, _TEN_MINUTES_S = 1 << 20, 600
 _MOST_MIB, _LONG_S = 1, 1800  # of growth in ten minutes; what a shorter run measures is noise
 
 
+_PASSING = 2  # descriptors of the processes that decode dear pictures: 29 to 31 were seen in a server at rest
+
+
 class Sample(NamedTuple):
     """Of the server's process."""
 
@@ -94,7 +97,7 @@ def soak(url: str, pid: int, models: Path, seconds: float, rest_s: float, seed: 
 
 def _wrong(answers: Counter[str], before: Sample, after: Sample) -> list[str]:
     wrong = [f"{count} x {name}" for name, count in answers.items() if name.split()[-1][0] not in "234"]
-    wrong += ["descriptors grew"] if after.descriptors > before.descriptors else []
+    wrong += ["descriptors grew"] if after.descriptors > before.descriptors + _PASSING else []
     return wrong + (["threads grew"] if after.threads > before.threads else [])
 
 
