@@ -48,7 +48,9 @@ def calibrate(
 
 def _repository_of(model: Path) -> Path:
     """Of ``<repository>/<name>/<version>/model.onnx``."""
-    version = model_file(model).resolve().parent
+    version = model_file(model).parent
+    if not version.name:  # it was named from within
+        version = version.resolve()
     if not version.name.isdecimal():
         raise TrainingError(f"{model} lies in no repository; name the one to publish to with --models")
     return version.parent.parent

@@ -1,7 +1,7 @@
 /** Each model's card: what it is, how well it measured, on what. */
 
 import { confusion, reliability, riskCoverage } from "./charts.js";
-import { h, percent, title, words } from "./dom.js";
+import { h, percent, prose, title, words } from "./dom.js";
 import { shortProvider } from "./models.js";
 
 const MOST_LABELS = 30;
@@ -21,8 +21,8 @@ export function card(model) {
       h("span", { class: "pill plain" }, `version ${model.version}`),
       h("span", { class: "pill plain" }, shortProvider(model.provider)),
     ),
-    model.description && h("p", { class: "description" }, model.description),
-    model.limits && h("p", { class: "limits" }, h("strong", {}, "Limits: "), model.limits),
+    model.description && h("p", { class: "description" }, prose(model.description)),
+    model.limits && h("p", { class: "limits" }, h("strong", {}, "Limits: "), prose(model.limits)),
     metrics
       ? [figures(metrics), h("div", { class: "charts" }, charts(model, metrics))]
       : h("p", { class: "note" }, "Nothing was measured on this file."),

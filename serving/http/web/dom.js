@@ -17,14 +17,17 @@ export function style(element, properties) {
   return element;
 }
 
-/** 0.853 → "85.3 %"; what is nearly certain is not called certain. */
+/** 0.853 → "85.3 %"; what would be rounded to all or nothing is told to be a little less, or more. No line breaks in it. */
 export function percent(share, digits = 1) {
   const least = 10 ** -digits;
-  const hundredth = share * 100;
-  if (hundredth > 100 - least && share < 1) return `> ${(100 - least).toFixed(digits)} %`;
-  if (hundredth < least && share > 0) return `< ${least.toFixed(digits)} %`;
-  return `${hundredth.toFixed(digits)} %`;
+  const rounded = (share * 100).toFixed(digits);
+  if (Number(rounded) === 100 && share < 1) return `>\u00a0${(100 - least).toFixed(digits)}\u00a0%`;
+  if (Number(rounded) === 0 && share > 0) return `<\u00a0${least.toFixed(digits)}\u00a0%`;
+  return `${rounded}\u00a0%`;
 }
+
+/** Text in which `this` is code, as a model's description may have it. */
+export const prose = (text) => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 
 /** "not_selfie" → "not selfie". */
 export const words = (name) => name.replaceAll("_", " ");

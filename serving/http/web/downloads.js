@@ -1,6 +1,7 @@
 /** Upright photos back to the person: one, or many in a zip that is made here. */
 
 import { announce, byId, count } from "./dom.js";
+import { isTurned } from "./file_kind.js";
 import { Refused, upright } from "./server.js";
 import { Zip } from "./zip.js";
 
@@ -67,6 +68,7 @@ export class Downloads {
   async #upright(photo, signal) {
     const verdict = this.#verdictOf(photo);
     if (!verdict?.certain || verdict.turn === 0) return { photo: photo.file };
+    if (!isTurned(photo.kind)) return { photo: photo.file, refused: true };
     const made = await this.#connection.patiently(() => upright(photo.file, signal), signal);
     return { ...made, doubted: !made.turned };
   }
@@ -103,7 +105,10 @@ export class Downloads {
 
   #label() {
     const { shown } = this.#gallery;
-    const turning = shown.map(this.#verdictOf).filter((verdict) => verdict?.certain && verdict.turn).length;
+    const turning = shown.filter((photo) => {
+      const verdict = this.#verdictOf(photo);
+      return verdict?.certain && verdict.turn && isTurned(photo.kind);
+    }).length;
     byId("zip").textContent = `Download ${shown.length} as zip${turning ? `, ${turning} turned upright` : ""}`;
   }
 }

@@ -3,8 +3,9 @@
 import { Camera, liveAllowed } from "./camera.js";
 import { card } from "./cards.js";
 import { Connection } from "./connection.js";
-import { announce, byId, count } from "./dom.js";
+import { announce, byId, count, h } from "./dom.js";
 import { Downloads } from "./downloads.js";
+import { isTurned } from "./file_kind.js";
 import { Gallery } from "./gallery.js";
 import { intake } from "./intake.js";
 import { askForKey } from "./key_dialog.js";
@@ -82,12 +83,16 @@ function show(photo) {
 
 function render(photo) {
   const verdict = verdictOf(models, photo?.answer?.results);
-  byId("upright").hidden = !(verdict?.certain && verdict.turn);
+  const proposed = Boolean(verdict?.certain && verdict.turn);
+  byId("upright").hidden = !(proposed && isTurned(photo.kind));
   byId("view").hidden = !verdict;
   if (!photo) return;
   const waiting = connection.state === "ready" ? "Looking …" : "Waiting for the server …";
   tell(photo.answer, photo.error ? sentence(photo.error) : waiting, Boolean(photo.error));
+  if (proposed && !isTurned(photo.kind)) byId("verdict").append(h("p", { class: "note" }, leftAlone(photo.kind)));
 }
+
+const leftAlone = (kind) => `${kind.replace(/^a/, "A")} files are not turned.`;
 
 /** Puts an answer on the stage and into the panel. */
 function tell(answer, instead, failed = false) {

@@ -1,6 +1,8 @@
 /** Photos: what was dropped, pasted or chosen, its thumbnails and its answers. Nothing of it outlives the tab. */
 
+import { kindOf } from "./file_kind.js";
 import { asJudged } from "./orientation.js";
+import { plainly } from "./plainly.js";
 
 const ASKED_AT_ONCE = 4;
 const DRAWN_AT_ONCE = 2; // each holds a whole decoded photo for a moment
@@ -29,6 +31,7 @@ function inTurn(atOnce) {
 export class Photo {
   static #made = 0;
   id = ++Photo.#made;
+  kind = "";
   state = "waiting";
   answer = null;
   error = null;
@@ -87,10 +90,11 @@ export class Photos extends EventTarget {
     const { signal } = photo.removal;
     if (signal.aborted) return;
     try {
+      photo.kind = await kindOf(photo.file);
       const answer = await this.#ask(photo.file, signal);
       this.#change(photo, { state: "answered", answer });
     } catch (error) {
-      this.#change(photo, { state: "failed", error: error.message });
+      this.#change(photo, { state: "failed", error: plainly(error, photo) });
     }
   }
 

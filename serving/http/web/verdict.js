@@ -1,7 +1,7 @@
 /** What the models say of one picture, in words, gauges and bars. */
 
 import { h, percent, s, style, title, words } from "./dom.js";
-import { kindOf, shortProvider, verdictOf } from "./models.js";
+import { kindOf, orientationOf, shortProvider, verdictOf } from "./models.js";
 
 const HEADLINES = {
   0: "It is upright",
@@ -56,7 +56,16 @@ function orientation(models, results) {
     h("p", { class: "headline" }, headline(verdict)),
     h("p", { class: "sure" }, h("strong", {}, percent(verdict.probability)), certainty(verdict.certain)),
     h("p", { class: "note" }, verdict.certain ? MENDED_BY[verdict.turn] : UNSURE),
+    whyUnsure(orientationOf(models), results[orientationOf(models).name].predictions[0]),
   );
+}
+
+/** "100 %" beside "Not certain" needs a word: how sure it must be, or that nobody knows yet. */
+function whyUnsure({ labels }, { label, certain }) {
+  if (certain) return null;
+  const from = labels.find(({ name }) => name === label)?.certain_from;
+  const never = "This answer is never certain: too few photos have shown how often the model is right about it.";
+  return h("p", { class: "note why" }, from == null ? never : `It would be certain from ${percent(from)} on.`);
 }
 
 const certainty = (certain) =>
@@ -90,7 +99,7 @@ function gauge(model, prediction) {
   };
   const said = h("div", {}, h("p", { class: "label" }, title(prediction.label)), certainty(prediction.certain));
   const tick = h("p", { class: "note" }, `“${words(positive.name)}” from ${percent(from, 0)} on`);
-  said.append(tick);
+  said.append(tick, whyUnsure(model, prediction) ?? "");
   return h("section", { class: "answer gauge" }, h("div", meter, drawing), said);
 }
 
@@ -106,7 +115,7 @@ function bars(model, prediction) {
     ),
   );
   const head = h("p", { class: "label" }, title(model.name), " ", certainty(prediction.certain));
-  return h("section", { class: "answer" }, head, h("ol", { class: "bars" }, rows));
+  return h("section", { class: "answer" }, head, h("ol", { class: "bars" }, rows), whyUnsure(model, prediction));
 }
 
 function facts(models, { results, ms, steps }) {

@@ -281,7 +281,7 @@ def test_the_cards_tell_what_was_measured(page):
     expect(card).to_contain_text("95 %: 93.0 % to 97.0 %")
     expect(card.locator(".matrix tbody tr").nth(1)).to_have_text("right19522")
     reliability = card.get_by_role("img", name=re.compile("^Reliability"))
-    expect(reliability).to_have_attribute("aria-label", re.compile("40 %: 38 %, 60 %: 58 %"))
+    expect(reliability).to_have_attribute("aria-label", re.compile(r"40\s%: 38\s%, 60\s%: 58\s%"))
     expect(reliability.locator("circle")).to_have_count(4)
     expect(card.get_by_role("img", name=re.compile("^Accuracy among the surest"))).to_be_visible()
     expect(page.locator("article")).to_have_count(3)

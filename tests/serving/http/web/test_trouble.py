@@ -13,10 +13,10 @@ def no_image():
 
 def test_what_is_no_image_is_one_sentence_beside_its_neighbours(page, photo, no_image):
     page.set_input_files("#chooser", [no_image, photo("right")])
-    expect(page.locator("#verdict.failed")).to_contain_text("not an image")
+    expect(page.locator("#verdict.failed")).to_contain_text("This file is no photo")
     expect(page.locator(".chip")).to_contain_text(["All 2", "Sideways 1", "Failed 1"])
     expect(page.locator(".tile[data-verdict=turn]")).to_have_count(1)
-    expect(page.get_by_role("option", name="letter.txt: the data is not an image")).to_be_visible()
+    expect(page.get_by_role("option", name="letter.txt: This file is no photo")).to_be_visible()
     expect(page.locator("#again")).to_be_visible()
 
 
@@ -61,7 +61,7 @@ def test_a_photo_that_is_too_large_is_told_so(visits, house, page_models, photo)
     small = house(models=page_models, port=0, max_image_bytes=1000, max_request_bytes=1000)
     page = visits.open(small.url)
     page.set_input_files("#chooser", {**photo("up"), "buffer": b"\xff\xd8\xff" * 200_000})
-    expect(page.locator("#verdict.failed")).to_contain_text("allowed")
+    expect(page.locator("#verdict.failed")).to_contain_text("too large")
 
 
 def test_what_failed_can_be_tried_again(visits, house, page_models, photo):
