@@ -123,9 +123,11 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _size(size: str | None, graph: "ForeignGraph", layout: str) -> dict[str, Any]:
     """Height and width, as they were said or as the graph has them."""
     if size is None:
-        height, width = graph.shape[2:] if layout == "nchw" else graph.shape[1:3]
+        height, width = (None, None) if graph.is_flat else graph.shape[2:] if layout == "nchw" else graph.shape[1:3]
         if height is None or width is None:
-            raise TrainingError("the graph takes pictures of any size; say the one that it was trained at with --size")
+            raise TrainingError(
+                "the graph does not tell the size of its pictures; say what it was trained at with --size"
+            )
         return {"height": height, "width": width}
     first, _, second = size.partition("x")
     return {"height": first, "width": second or first}

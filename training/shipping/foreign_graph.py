@@ -25,12 +25,13 @@ Layout = Literal["nchw", "nhwc"]
 
 @dataclass(frozen=True)
 class ForeignGraph:
-    """One float32 input of four axes, one output.
+    """One float32 input, one output.
 
     Attributes:
-        proto: the file.
+        proto: the file; other outputs that it had are dropped.
         input_name: of the input that is no weight.
-        shape: of the input; None: free. Exporters write a free axis as a name, as 0 and as -1.
+        shape: of the input; None: free. Exporters write a free axis as a name, as 0 and as -1. Of two axes the second
+            has all values of a picture, as scikit-learn's pipelines take it.
     """
 
     proto: onnx.ModelProto
@@ -40,8 +41,15 @@ class ForeignGraph:
     @property
     def layout(self) -> Layout | None:
         """``nchw`` or ``nhwc``, where the shape tells."""
+        if self.is_flat:
+            return "nhwc"
         second, last = self.shape[1] in _CHANNELS, self.shape[3] in _CHANNELS
         return None if second == last else "nchw" if second else "nhwc"
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether a picture is a row of values."""
+        return len(self.shape) == 2
 
     def run(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Asks the graph as it is: ``float32[N,…]`` → ``float32[N,K]``.
@@ -49,6 +57,7 @@ class ForeignGraph:
         Raises:
             ExportError: ONNX Runtime cannot run it, or its output has not two axes.
         """
+        pixels = pixels.reshape(len(pixels), -1) if self.is_flat else pixels
         batch = self.shape[0] or len(pixels)
         short = -len(pixels) % batch
         padded = np.concatenate([pixels, pixels[:1].repeat(short, axis=0)])
@@ -94,18 +103,31 @@ def read_graph(path: Path) -> ForeignGraph:
     _name_free_axes(proto.graph)
     weights = {tensor.name for tensor in proto.graph.initializer}
     inputs = [value for value in proto.graph.input if value.name not in weights]
-    if len(inputs) != 1 or len(proto.graph.output) != 1:
-        raise ExportError(
-            f"one input and one output are wanted, the graph has {len(inputs)} and {len(proto.graph.output)}"
-        )
+    if len(inputs) != 1:
+        raise ExportError(f"one input is wanted, the graph has {len(inputs)}")
+    _keep_probabilities(proto.graph)
     opset = next((opset.version for opset in proto.opset_import if opset.domain in ("", "ai.onnx")), 0)
     if opset < _OLDEST_OPSET:
         raise ExportError(f"the graph is of opset {opset}; at least {_OLDEST_OPSET} is wanted")
     tensor = inputs[0].type.tensor_type
     shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
-    if tensor.elem_type != TensorProto.FLOAT or len(shape) != 4:
-        raise ExportError(f"a float32 input with four axes is wanted, {inputs[0].name} is not one")
+    if tensor.elem_type != TensorProto.FLOAT or len(shape) not in (2, 4):
+        raise ExportError(f"a float32 input with four axes, or two, is wanted, {inputs[0].name} is not one")
     return ForeignGraph(proto, inputs[0].name, shape)
+
+
+def _keep_probabilities(graph: onnx.GraphProto) -> None:
+    """Of several outputs the one float tensor of two axes; scikit-learn's pipelines give the label itself beside it."""
+    given = list(graph.output)
+    if any(value.type.HasField("sequence_type") for value in given):
+        raise ExportError("the probabilities are dictionaries; export again with skl2onnx' options zipmap=False")
+    tensors = [value for value in given if value.type.tensor_type.elem_type == TensorProto.FLOAT]
+    fitting = tensors if len(tensors) == 1 else [v for v in tensors if len(v.type.tensor_type.shape.dim) == 2]
+    if len(given) > 1 and len(fitting) != 1:
+        raise ExportError(f"one output [N, K] is wanted, the graph has {', '.join(value.name for value in given)}")
+    if len(given) > 1:
+        del graph.output[:]
+        graph.output.extend(fitting)
 
 
 def _name_free_axes(graph: onnx.GraphProto) -> None:

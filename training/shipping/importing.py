@@ -1,6 +1,7 @@
 """A classifier trained elsewhere → one of ours: uint8 in, normalisation and softmax inside the graph, stamped."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
@@ -47,8 +48,8 @@ def import_onnx(given: ForeignGraph, preprocessing: Preprocessing, foreign: Fore
     """Wraps a float32 classifier.
 
     Args:
-        given: one input ``float32[N,C,H,W]`` or ``[N,H,W,C]``, one output ``float32[N,K]`` or ``[N,1]``. Where the
-            batch size is fixed, it is freed; a free height and width become the preprocessing's.
+        given: one input ``float32[N,C,H,W]``, ``[N,H,W,C]`` or ``[N,H*W*C]``, one output ``float32[N,K]`` or ``[N,1]``.
+            Where the batch size is fixed, it is freed; a free height and width become the preprocessing's.
         preprocessing: how pictures meet the input.
         foreign: what the file need not say of itself.
 
@@ -103,6 +104,8 @@ def _metadata(
 def _check_shape(given: ForeignGraph, preprocessing: Preprocessing, layout: str) -> None:
     height, width, channels = preprocessing.shape
     wanted = [channels, height, width] if layout == "nchw" else [height, width, channels]
+    if given.is_flat:
+        wanted = [prod(wanted)]
     if any(size and size != want for size, want in zip(given.shape[1:], wanted, strict=True)):
         told = ["any" if size is None else size for size in given.shape[1:]]
         raise ExportError(f"the input is {told}, but --size and --layout {layout} mean {wanted}")

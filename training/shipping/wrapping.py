@@ -71,7 +71,9 @@ def wrapped(
     model.ir_version = max(model.ir_version, 4)  # before, constants had to be inputs too
     graph = model.graph
     old_input = next(value for value in graph.input if value.name == _GIVEN + given.input_name)
-    head = _head(graph, old_input.name, normalisation)
+    head = _head(graph, _PREFIX + "rows" if given.is_flat else old_input.name, normalisation)
+    if given.is_flat:
+        head.append(helper.make_node("Flatten", [_PREFIX + "rows"], [old_input.name], axis=1))
     tail = _tail(graph, graph.output[0].name, columns, probabilities)
     body = list(graph.node)
     del graph.node[:]

@@ -264,7 +264,9 @@ def test_what_the_file_leaves_open_must_be_said(foreign, loupe_train, tmp_path):
     assert one_line(result) == f"{foreign} carries no labels; name them with --labels, in the order of its output"
     path = changed(foreign, tmp_path, shape=(-1, 3, -1, -1))
     result = loupe_train("import", path, "--name", "pets", "--labels", "a,b,c", "--models", tmp_path / "models")
-    assert one_line(result) == ("the graph takes pictures of any size; say the one that it was trained at with --size")
+    assert one_line(result) == (
+        "the graph does not tell the size of its pictures; say what it was trained at with --size"
+    )
 
 
 def test_it_says_which_one_it_is(loupe_train):

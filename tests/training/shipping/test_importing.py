@@ -213,7 +213,7 @@ def test_grey_has_one_channel(foreign, pictures):
         ({"columns": 1}, {"labels": "a,b,c"}, "answers 2 labels, 3 were named"),
         ({}, {"labels": "cat,dog,cat"}, "two labels have the same name"),
         ({}, {"layout": "nhwc"}, "the input is [3, 8, 8], but --size and --layout nhwc mean [8, 8, 3]"),
-        ({"shape": ("batch", 3, SIDE)}, {}, "a float32 input with four axes is wanted, x is not one"),
+        ({"shape": ("batch", 3, SIDE)}, {}, "a float32 input with four axes, or two, is wanted, x is not one"),
         ({}, {"mean": (0.5,)}, "mean and std need a number for each channel"),
         ({}, {"std": (0.2, 0.2, 0.0)}, "std above 0"),
         ({"opset": 6}, {}, "the graph is of opset 6; at least 7 is wanted"),
@@ -272,5 +272,42 @@ def test_two_inputs_are_one_too_many(foreign):
     model = onnx.load(foreign.write())
     model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, ["batch"]))
     onnx.save(model, foreign.path)
-    with pytest.raises(ExportError, match="one input and one output are wanted, the graph has 2 and 1"):
+    with pytest.raises(ExportError, match="one input is wanted, the graph has 2"):
+        imported(foreign.path)
+
+
+def test_a_row_of_values_is_a_picture_too(foreign, pictures):
+    """As pipelines of scikit-learn take it, which answer the label beside the probabilities."""
+    path = foreign.write(activation="Softmax", shape=("batch", SIDE * SIDE * 3), before=[])
+    model = onnx.load(path)
+    model.graph.node[0].input[0] = "x"
+    model.graph.node.append(helper.make_node("ArgMax", ["y"], ["label"], axis=1, keepdims=0))
+    model.graph.output.insert(0, helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
+    onnx.save(model, path)
+    answers = OnnxClassifier(imported(path, told(layout="nhwc"))).predict(pictures)
+    np.testing.assert_allclose(answers, softmax(logits_by_hand(pictures, 3, "nhwc")), atol=1e-4)
+    with pytest.raises(ExportError, match=r"the input is \[192\], but --size and --layout nhwc mean \[108\]"):
+        imported(path, told(layout="nhwc"), Preprocessing(height=6, width=6))
+
+
+def test_dictionaries_of_probabilities_name_the_option(foreign):
+    model = onnx.load(foreign.write())
+    element = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    model.graph.node.append(
+        helper.make_node("ZipMap", ["y"], ["maps"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2])
+    )
+    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_value_info("maps", helper.make_sequence_type_proto(element)))
+    onnx.save(model, foreign.path)
+    with pytest.raises(ExportError, match="zipmap=False"):
+        imported(foreign.path)
+
+
+def test_two_outputs_that_could_be_it_are_named(foreign):
+    model = onnx.load(foreign.write())
+    model.graph.node.append(helper.make_node("Neg", ["y"], ["other"]))
+    model.graph.output.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, ["batch", 3]))
+    onnx.save(model, foreign.path)
+    with pytest.raises(ExportError, match=r"^one output \[N, K\] is wanted, the graph has y, other$"):
         imported(foreign.path)
