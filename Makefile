@@ -22,7 +22,7 @@ no_python = Loupe needs Python 3.11, 3.12 or 3.13 with its venv module (Debian: 
 # The lock's onnxruntime-gpu is built for CUDA 13, which needs a driver from 580 and a GPU from Turing (7.5) on.
 gpus = timeout 20 nvidia-smi --query-gpu=driver_version,compute_cap --format=csv,noheader 2>/dev/null
 found = $(shell $(gpus) | awk -F', ' '$$1 >= 580 && $$2 >= 7.5 { found = 1 } END { print found ? "gpu" : "cpu" }')
-wanted = $(or $(filter gpu cpu,$(DEVICE)),$(error DEVICE=$(DEVICE) is not allowed: it is gpu or cpu))
+wanted = $(or $(filter gpu cpu,$(DEVICE:cuda=gpu)),$(error DEVICE=$(DEVICE) is not allowed: it is gpu, which is cuda, or cpu))
 by_hand = $(filter command,$(origin $(1)))
 device = $(if $(call by_hand,DEVICE),$(wanted),$(found))
 option = $(if $(call by_hand,$(1)),--$(2) '$(or $(3),$($(1)))')

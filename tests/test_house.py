@@ -82,8 +82,9 @@ def test_serve_takes_the_gpu_where_one_can_be_used(tmp_path, nvidia_smi, lock):
     assert "--device 'cpu'" in by_hand
 
 
-def test_serve_passes_on_what_is_given_on_the_command_line_only():
-    asked = make("serve", "DEVICE=gpu", "HOST=0.0.0.0", "PORT=9000", "PYTHON=python3").stdout
+@pytest.mark.parametrize("device", ["gpu", "cuda"])
+def test_serve_passes_on_what_is_given_on_the_command_line_only(device):
+    asked = make("serve", f"DEVICE={device}", "HOST=0.0.0.0", "PORT=9000", "PYTHON=python3").stdout
     assert ".venv/synced-serving-gpu\n" in asked
     assert "--host '0.0.0.0' --port '9000'" in asked
     assert "--device 'cuda'" in asked
@@ -93,7 +94,7 @@ def test_serve_passes_on_what_is_given_on_the_command_line_only():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["serve", "DEVICE=tpu"], "DEVICE=tpu is not allowed: it is gpu or cpu"),
+        (["serve", "DEVICE=tpu"], "DEVICE=tpu is not allowed: it is gpu, which is cuda, or cpu"),
         (["--always-make", ".venv-uv/made", "PYTHON="], "Loupe needs Python 3.11, 3.12 or 3.13 with its venv module"),
     ],
 )

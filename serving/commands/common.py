@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from models.errors import ImageTooLargeError, LoupeError
-from serving.settings import Device
+from serving.settings import DeviceName
 
 FAILED = 1
 """Exit status: a file failed, or nothing could begin."""
@@ -19,7 +19,7 @@ _AS_WIDE_AS_NEEDED = 10_000  # characters
 _INTERRUPTED = 130  # as shells have it for SIGINT
 
 ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the models (LOUPE_MODELS).")]
-DeviceOption = Annotated[Device | None, typer.Option("--device", help="Where the models run (LOUPE_DEVICE).")]
+DeviceOption = Annotated[DeviceName | None, typer.Option("--device", help="Where the models run (LOUPE_DEVICE).")]
 
 
 @contextmanager

@@ -12,12 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import models
 from models.errors import SettingsError
 from models.images import ImageLimits
-from models.metadata import DeviceKind
 from models.wrong_value import explain, must_be
+from serving.settings.device import Device
 from serving.settings.platforms import Platform, is_service_link
 from serving.settings.policy import VersionPolicies
 
-Device = Literal["auto", DeviceKind]
 PREFIX = "LOUPE_"
 
 _PORT = 8000
@@ -49,7 +48,8 @@ class Settings(BaseSettings):
     )
     device: Device = Field(
         "auto",
-        description="Where the models run; auto takes CUDA if it really loads, else the CPU; tensorrt only if named.",
+        description="Where the models run; auto takes CUDA if it really loads, else the CPU; gpu is cuda; "
+        "tensorrt only if named.",
     )
     threads: int | None = Field(
         None,

@@ -42,5 +42,5 @@ def test_a_file_that_is_not_there_stands_in_its_place(tmp_path: Path):
     assert first == b"photo"
     assert isinstance(second, ImageError)
     assert (second.error_type, second.status) == ("FileNotFoundError", None)
-    assert str(second) == "the photo cannot be read: No such file or directory"
+    assert str(second) == "none.jpg cannot be read: No such file or directory"
     assert str(tmp_path) not in str(second)

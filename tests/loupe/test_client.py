@@ -285,3 +285,16 @@ def test_pixels_are_turned(ask, url, pictures):
 def test_what_cannot_be_turned_is_an_error(ask, url):
     with pytest.raises(errors.ImageError):
         ask(url, "upright", b"no photo")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_an_address_without_its_scheme_is_told(kind):
+    with pytest.raises(ValueError, match=r"^an address begins with http:// or https://, and '127.0.0.1:9711' does not"):
+        kind("127.0.0.1:9711")
+
+
+def test_what_is_no_photo_is_told(ask, url):
+    with pytest.raises(TypeError, match=r"^a photo is a path, bytes, .*, not NoneType$"):
+        ask(url, "predict", None)
+    with pytest.raises(errors.ImageError, match=r"^nope\.jpg cannot be read: No such file or directory$"):
+        ask(url, "predict", "nope.jpg")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from loupe.errors import ImageError
 from loupe.images import ImageSource, encoded
@@ -50,7 +51,8 @@ def read_one(image: ImageSource) -> bytes:
     try:
         return encoded(image)
     except OSError as error:
-        raise ImageError(f"the photo cannot be read: {error.strerror or error}", type(error).__name__) from error
+        name = "the photo" if error.filename is None else PurePath(str(error.filename)).name
+        raise ImageError(f"{name} cannot be read: {error.strerror or error}", type(error).__name__) from error
 
 
 def _read(image: ImageSource) -> Read:

@@ -40,8 +40,11 @@ class Caller(Generic[Http]):
             max_request_images: photos that are sent in one request.
             max_request_bytes: bytes that are sent in one request, unless one photo has more.
             http: httpx's client, for proxies, TLS and the like; whoever made it closes it.
+
+        Raises:
+            ValueError: the address begins with neither http:// nor https://.
         """
-        self._url = url.rstrip("/")
+        self._url = _checked(url)
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._limits = Limits(max_request_images, max_request_bytes)
         self._flows = Flows(self._url, timeout_s=timeout_s, retries=retries)
@@ -60,3 +63,9 @@ class Caller(Generic[Http]):
             "headers": headers,
             "timeout": timeout,
         }
+
+
+def _checked(url: str) -> str:
+    if url.startswith(("http://", "https://")):
+        return url.rstrip("/")
+    raise ValueError(f"an address begins with http:// or https://, and {url!r} does not; http://{url} may be meant")

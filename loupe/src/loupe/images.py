@@ -24,6 +24,7 @@ _CHANNELS = (1, 3, 4)
 def is_one(images: ImageSource | Iterable[ImageSource]) -> TypeGuard[ImageSource]:
     """Whether this is one photo, rather than several."""
     known = isinstance(images, str | PathLike | bytes | bytearray | memoryview) or hasattr(images, "read")
+    known = known or not isinstance(images, Iterable)  # what is neither is told by ``encoded``
     return known or _is(images, "PIL.Image", "Image") or _is(images, "numpy", "ndarray")
 
 

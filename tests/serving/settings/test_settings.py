@@ -35,7 +35,7 @@ def test_variables_set_and_options_win(monkeypatch):
     ("variable", "value", "sentence"),
     [
         ("LOUPE_PORT", "99999", "LOUPE_PORT=99999 is not allowed"),
-        ("LOUPE_DEVICE", "gpu", "LOUPE_DEVICE=gpu is not allowed"),
+        ("LOUPE_DEVICE", "tpu", "LOUPE_DEVICE=tpu is not allowed"),
         ("LOUPE_REQUEST_TIMEOUT_S", "nan", "LOUPE_REQUEST_TIMEOUT_S=nan is not allowed"),
         ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; there are: LOUPE_A"),
         ("LOUPE_MAX_QUEUED_IMAGES", "1", "LOUPE_MAX_QUEUED_IMAGES must not be below LOUPE_MAX_REQUEST_IMAGES"),
@@ -127,3 +127,10 @@ def test_what_a_proxy_or_page_would_stumble_over_is_refused(monkeypatch, variabl
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"{variable}={value} is not allowed"):
         Settings.load()
+
+
+def test_gpu_and_cuda_are_one(monkeypatch):
+    """The Makefile says gpu, ONNX Runtime CUDA."""
+    monkeypatch.setenv("LOUPE_DEVICE", "gpu")
+    assert Settings.load().device == "cuda"
+    assert Settings.load(device="gpu").device == Settings.load(device="cuda").device == "cuda"
