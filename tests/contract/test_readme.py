@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -104,17 +105,16 @@ def local(script: str, url: str) -> str:
 def test_training_on_ones_own_folder_publishes_a_model(folder: Path, photographs: dict[str, bytes], serve):
     setup, train, start = commands("make setup").splitlines()
     assert (setup, start) == ("make setup", ".venv/bin/loupe serve --models my-models")
-    (folder / "photos").mkdir()
-    for name, data in photographs.items():
-        image = Image.open(BytesIO(data)).convert("RGB")
-        for index in range(4):
-            left, top = 40 * index, 25 * index
-            image.crop((left, top, left + 250, top + 200)).save(folder / "photos" / f"{name}{index}.jpg")
+    for label in ("astronaut", "coffee"):
+        (folder / "photos" / label).mkdir(parents=True)
+        image = Image.open(BytesIO(photographs[label])).convert("RGB")
+        for index, (left, top) in enumerate(product(range(0, image.width - 63, 64), range(0, image.height - 63, 64))):
+            image.crop((left, top, left + 64, top + 64)).save(folder / "photos" / label / f"{index}.png")
     output = run(train, folder)
-    assert "published my-models/orientation/1/model.onnx" in output.replace("\n", "")
-    assert (folder / "my-models/orientation/1/MODEL_CARD.md").is_file()
+    assert "published my-models/photos/1/model.onnx" in output.replace("\n", "")
+    assert (folder / "my-models/photos/1/MODEL_CARD.md").is_file()
     url = serve(folder / "my-models")
-    assert "orientation" in run(f"curl --fail --silent --data-binary @photo.jpg {url}/v1/predict", folder)
+    assert '"astronaut"' in run(f"curl --fail --silent --data-binary @photo.jpg {url}/v1/predict", folder)
 
 
 def test_importing_a_model_publishes_it(folder: Path):

@@ -49,7 +49,7 @@ def calibrate(
 def _repository_of(model: Path) -> Path:
     """Of ``<repository>/<name>/<version>/model.onnx``."""
     version = model_file(model).parent
-    if not version.name:  # it was named from within
+    if len(version.parts) < 3:  # it was named from within
         version = version.resolve()
     if not version.name.isdecimal():
         raise TrainingError(f"{model} lies in no repository; name the one to publish to with --models")
@@ -72,5 +72,6 @@ def _explain(done: "Recalibrated") -> None:
         few = ", ".join(never[:5]) + f" and {len(never) - 5} more" * (len(never) > 5)
         say(
             f"never certain: {few}. It takes {answers_needed(allowed)} answers of a label, all right, among the "
-            f"photos that calibrate to show that at most {allowed:.1%} are wrong"
+            f"photos that calibrate to show that at most {allowed:.1%} are wrong; --error allows more, --together has "
+            "one threshold for all labels"
         )
