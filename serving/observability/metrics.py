@@ -1,19 +1,18 @@
 """Prometheus metrics of one application; docs/operating.md says what each of them means."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, product
+from itertools import product
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from serving.engine.observer import DropReason, ReloadOutcome
+from serving.observability.gauges import Gauges
 from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
 from serving.observability.totals import Totals
 from serving.service import PredictionService
-from serving.settings.version import git_revision, service_version
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *_SECONDS)
@@ -44,17 +43,12 @@ class Metrics(RecordingObserver):
         self._make_model_metrics()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._registry.register(_State(self))
+        self._registry.register(Gauges(self.recorder, lambda: self._service))
 
     def watch(self, service: PredictionService) -> None:
         """Reads this service's queues and models at each scrape."""
         self._service = service
         self._begin_at_zero(service)
-
-    @property
-    def service(self) -> PredictionService | None:
-        """The service that is watched."""
-        return self._service
 
     def scrape(self, accept: str) -> tuple[bytes, str]:
         """Returns all metrics and their content type, in the format that an ``Accept`` header asks for."""
@@ -73,7 +67,7 @@ class Metrics(RecordingObserver):
             self._last,
         ]
         of_it = {"model": model, "version": version}
-        samples = [one for metric in (*counted, self._last) for family in metric.collect() for one in family.samples]
+        samples = [one for metric in counted for family in metric.collect() for one in family.samples]
         return Totals.of([one for one in samples if of_it.items() <= one.labels.items()])
 
     def predicted(self, model: str, version: str, predictions: Sequence[tuple[str, bool, float]]) -> None:
@@ -215,47 +209,3 @@ class _Registry(CollectorRegistry):
         for metric in super().collect():
             metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
             yield metric
-
-
-class _State(Collector):
-    """What is read at each scrape and costs nothing between."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        """Yields the gauges."""
-        yield InfoMetricFamily(
-            "loupe_build", "Which Loupe this is.", {"version": service_version(), "git_revision": git_revision()}
-        )
-        in_flight = self._metrics.recorder.in_flight
-        yield GaugeMetricFamily("loupe_requests_in_flight", "Requests that are being answered, all kinds.", in_flight)
-        if (service := self._metrics.service) is not None:
-            yield from _gauges(service)
-            yield from _models(service)
-
-
-def _gauges(service: PredictionService) -> Iterator[Metric]:
-    for name, help_, value in (
-        ("loupe_ready", "1 while requests are taken.", service.ready),
-        ("loupe_held_images", "Images that are being answered or wait for it.", service.images.taken),
-        ("loupe_held_images_limit", "LOUPE_MAX_QUEUED_IMAGES.", service.images.limit),
-        ("loupe_held_bytes", "Bytes of all bodies that are arriving or held.", service.bodies.taken),
-        ("loupe_held_bytes_limit", "LOUPE_MAX_HELD_BYTES.", service.bodies.limit),
-    ):
-        yield GaugeMetricFamily(name, help_, float(value))
-
-
-def _models(service: PredictionService) -> Iterator[Metric]:
-    info = InfoMetricFamily(
-        "loupe_model", "Which file answers, and where it runs.", labels=["model", "version", "sha256", "provider"]
-    )
-    waiting = GaugeMetricFamily(
-        "loupe_queue_images", "Decoded images that wait for a version's worker.", labels=["model", "version"]
-    )
-    for classifier in chain.from_iterable(model.versions.values() for model in service.models.values()):
-        name, version = classifier.metadata.name, str(classifier.metadata.version)
-        info.add_metric([name, version, classifier.model.sha256, classifier.model.provider], {})
-        waiting.add_metric([name, version], classifier.waiting)
-    yield info
-    yield waiting

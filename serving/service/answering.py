@@ -1,7 +1,7 @@
 """Answering: one photo, or its ready-made pixels, on its way through decoders and classifiers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from time import perf_counter
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from models.preprocessing import Preprocessing
 from serving.engine.classifier import Prediction
 from serving.engine.decoding import Decoders
 from serving.engine.observer import Observer
-from serving.service.answers import Answer, Timing
+from serving.service.answers import Answer, Answers, Timing
 from serving.service.shadow import judge
 from serving.versions.served_model import Route
 
@@ -73,6 +73,15 @@ class Answering:
         )
 
 
+def tell_of(answers: Answers, observer: Observer) -> None:
+    """Tells an observer what was answered, and how long that took."""
+    observer.answered(answers.timing._asdict())
+    good = [answer for answer in answers.images if not isinstance(answer, ImageError)]
+    for name, version in answers.versions.items():
+        said = [answer[name] for answer in good]
+        observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
+
+
 async def together(calls: Iterable[Awaitable[_Result]]) -> list[_Result]:
     """As asyncio.gather, but where one fails the others are given up."""
     tasks = [asyncio.ensure_future(call) for call in calls]
@@ -81,12 +90,3 @@ async def together(calls: Iterable[Awaitable[_Result]]) -> list[_Result]:
     finally:
         for task in tasks:
             task.cancel()
-
-
-async def told(
-    answering: Awaitable[tuple[Answer, Timing]], tell: Callable[[int, Answer], None], index: int
-) -> tuple[Answer, Timing]:
-    """The same, once ``tell`` knows of it."""
-    answer, timing = await answering
-    tell(index, answer)
-    return answer, timing

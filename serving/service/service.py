@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import starmap
 from math import prod
 from random import Random
 from typing import Self
@@ -11,19 +12,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import (
-    DeadlineExceededError,
-    ImageError,
-    ModelNotFoundError,
-    NotReadyError,
-    RequestTooLargeError,
-)
+from models.errors import DeadlineExceededError, ModelNotFoundError, NotReadyError, RequestTooLargeError
 from serving.engine.classifier import Classifier
 from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
 from serving.service.admission import Admission, deadline_of, late
-from serving.service.answering import Answering, together, told
+from serving.service.answering import Answering, tell_of, together
 from serving.service.answers import Answer, Answers, Timing
 from serving.service.readiness import hung
 from serving.settings import Settings
@@ -163,11 +158,13 @@ class PredictionService:
         """
         routes = self._routes(asked)
         deadline = deadline_of(timeout_s)
-        answering = (
-            told(self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline), tell, index)
-            for index, data in enumerate(images)
-        )
-        return await self._answer(routes, len(images), answering, timeout_s)
+
+        async def answer(index: int, data: bytes) -> tuple[Answer, Timing]:
+            answered = await self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline)
+            tell(index, answered[0])
+            return answered
+
+        return await self._answer(routes, len(images), starmap(answer, enumerate(images)), timeout_s)
 
     async def predict_pixels(
         self, asked: str | Route, pixels: NDArray[np.uint8], *, timeout_s: float | None = None
@@ -224,7 +221,7 @@ class PredictionService:
                 raise
         timing = Timing.longest([timing for _, timing in answered])
         answers = Answers([answer for answer, _ in answered], timing, versions)
-        self._tell(answers)
+        tell_of(answers, self._observer)
         return answers
 
     @contextmanager
@@ -245,10 +242,3 @@ class PredictionService:
     def _drop(self, versions: Mapping[str, str], count: int, reason: DropReason) -> None:
         for name in versions:
             self._observer.dropped(name, count, reason)
-
-    def _tell(self, answers: Answers) -> None:
-        self._observer.answered(answers.timing._asdict())
-        good = [answer for answer in answers.images if not isinstance(answer, ImageError)]
-        for name, version in answers.versions.items():
-            said = [answer[name] for answer in good]
-            self._observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
