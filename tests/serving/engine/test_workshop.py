@@ -241,7 +241,7 @@ def test_closing_leaves_no_thread_and_no_process():
 
 
 def test_a_process_without_work_ends_by_itself(monkeypatch):
-    monkeypatch.setattr("serving.engine.workshop._IDLE_S", 0.2)
+    monkeypatch.setattr("serving.engine.lane._IDLE_S", 0.2)
     workshop = Workshop(threads=2, max_queue=20, max_bytes=512 * MIB)
     jobs = [workshop.submit(task(where, DEAR)) for _ in range(2)]
     processes = {job.result(30).made.facts[0] for job in jobs}

@@ -1,0 +1,186 @@
+"""Lane: a queue of jobs, and the threads that empty it; all lanes share one store of memory."""
+
+import threading
+from concurrent.futures import Future
+from time import perf_counter
+from typing import NamedTuple
+
+from models.errors import DeadlineExceededError, LoupeError, NotReadyError, QueueFullError
+from serving.engine.allocator import give_back
+from serving.engine.disposable import Disposable
+from serving.engine.order import Order
+from serving.engine.task import Made, Task
+
+PROCESS_BYTES = 64 * 1024 * 1024
+"""What a disposable process takes itself."""
+
+_HOPELESS = 2  # times a caller's time, as estimates are no promises
+_IDLE_S = 5.0  # after which a process is ended
+
+
+class Done(NamedTuple):
+    """What a task made, and the seconds that it waited."""
+
+    made: Made
+    queue_s: float
+
+
+class Job(Future[Done]):
+    """A task in a lane, and its own future, as in batcher.py. Cancelled while it has a process, it ends that."""
+
+    def __init__(self, task: Task, deadline: float, lane: "Lane", size: int) -> None:
+        super().__init__()
+        self.task = task
+        self.deadline = deadline
+        self.size = size
+        self.submitted = perf_counter()
+        self.process: Disposable | None = None
+        self.given_up = False
+        self._lane = lane
+
+    def cancel(self) -> bool:
+        """Also takes it out of the queue, or ends its process."""
+        cancelled = super().cancel()
+        self._lane.forget(self)
+        return cancelled
+
+
+class Store:
+    """The memory that all lanes share."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self.lock = threading.RLock()
+        self.changed: list[threading.Condition] = []
+
+
+class Lane:
+    """A queue, and the threads that empty it."""
+
+    def __init__(self, store: Store, threads: int, *, share: int, dear: bool) -> None:
+        self.order = Order[Job]()
+        self._store = store
+        self._share = share
+        self._taken = 0
+        self._waiting_s = 0.0
+        self._dear = dear
+        self._closed = False
+        self._changed = threading.Condition(store.lock)
+        store.changed.append(self._changed)
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, task: Task, deadline: float) -> Job:
+        """See ``Workshop.submit``."""
+        job = Job(task, deadline, self, task.cost.bytes + (PROCESS_BYTES if self._dear else 0))
+        with self._changed:
+            if self._closed:
+                raise NotReadyError("the service is shutting down")
+            self._refuse_hopeless(deadline)
+            self._waiting_s += task.cost.seconds
+            self.order.push(job, task.cost.seconds, job.submitted)
+            self._changed.notify()
+        return job
+
+    def _refuse_hopeless(self, deadline: float) -> None:
+        """Whoever would wait for more dear ones than can be done in his time is told so at once."""
+        expected_s = self._waiting_s / len(self._threads)
+        if self._dear and expected_s > _HOPELESS * max(0.0, deadline - perf_counter()):
+            raise QueueFullError(f"dear pictures wait already that take {expected_s:.0f} s; try again", expected_s)
+
+    def forget(self, job: Job) -> None:
+        """Takes it out of the queue, or ends its process."""
+        with self._changed:
+            job.given_up = True
+            if self.order.remove(job):
+                self._waiting_s -= job.task.cost.seconds
+            if job.process is not None:
+                job.process.end()
+
+    def close(self) -> None:
+        """Takes no more, does what waits, and ends the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        process, worked = Disposable() if self._dear else None, False
+        while (job := self._take(process, rests=worked)) is not None:
+            worked = True
+            try:
+                _do(job, process)
+            finally:
+                self._give_back(job)
+            del job  # while it waits for the next one, it must not hold the last one's photo
+        if process is not None:
+            process.close()
+
+    def _take(self, process: Disposable | None, *, rests: bool) -> Job | None:
+        """Waits for a job that there is room for; if it is long in coming, what the last one left is given back."""
+        with self._changed:
+            while not self._changed.wait_for(self._may_go_on, _IDLE_S if rests else None):
+                rests = False
+                self._rest(process)
+            if not self.order:
+                return None
+            job = self.order.pop()
+            self._waiting_s -= job.task.cost.seconds
+            self._store.taken += job.size
+            self._taken += job.size
+            self._changed.notify()  # there may be room for the next one too
+            return job
+
+    def _rest(self, process: Disposable | None) -> None:
+        self._changed.release()
+        try:
+            if process is not None:
+                process.close()
+            give_back()
+        finally:
+            self._changed.acquire()
+
+    def _may_go_on(self) -> bool:
+        if not self.order:
+            return self._closed
+        size = self.order.first.size
+        return self._taken + size <= self._share and self._store.taken + size <= self._store.limit
+
+    def _give_back(self, job: Job) -> None:
+        with self._changed:
+            job.process = None
+            self._store.taken -= job.size
+            self._taken -= job.size
+            for changed in self._store.changed:
+                changed.notify()
+
+
+def _do(job: Job, process: Disposable | None) -> None:
+    if not job.set_running_or_notify_cancel():
+        return
+    started = perf_counter()
+    if started >= job.deadline:
+        job.set_exception(DeadlineExceededError("its time was up before it could be decoded"))
+        return
+    try:
+        made = job.task.run() if process is None else _in_process(job, process)
+    except LoupeError as error:
+        job.set_exception(_bare(error))
+    except BaseException as error:
+        job.set_exception(error)
+    else:
+        job.set_result(Done(made, started - job.submitted))
+
+
+def _bare(error: LoupeError) -> LoupeError:
+    """Without where it came from: frames that hold the photo and its pixels, in a circle with its job."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _in_process(job: Job, process: Disposable) -> Made:
+    job.process = process
+    return process.run(job.task, lambda: not job.given_up)
