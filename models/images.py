@@ -66,7 +66,7 @@ def decode(
         data: the encoded photo.
         at_least: the size that the caller goes on to reduce the returned image to. A JPEG is then decoded at the
             smallest DCT scale (1/8, 1/4, 1/2, 1) that is not below it on either side, and another picture that is
-            not RGB, or lies on its side, is reduced to no less than three times of it. None decodes at full size.
+            not RGB is reduced to no less than six times of it. None decodes at full size.
         limits: refused beyond these, from the header, before any pixel is allocated.
         apply_exif: whether to apply the EXIF orientation (all eight values). HEIC and AVIF files are turned as their
             container says in any case: it is not EXIF that turns them.
@@ -164,8 +164,6 @@ def _upright_rgb(image: Image.Image, data: bytes, at_least: Size | None, apply_e
         image = _loaded_jpeg(image, data, (stored.width, stored.height) if stored else None)
         stored = None  # it is small enough
     image.load()
-    if turn is None and image.mode == "RGB" and not image.has_transparency_data:
-        return image
     rgb = to_rgb(image, stored)
     return rgb if turn is None else rgb.transpose(turn)
 

@@ -24,10 +24,10 @@ def to_rgb(image: Image.Image, at_least: Size | None = None) -> Image.Image:
     Returns:
         A picture in RGB; the very one that was given if there was nothing to do.
     """
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
     factor = reduction(image.width, image.height, at_least)
     convert = _converter(image)
-    if convert is _as_it_is and factor == 1:
-        return image
     rows = _rows(image, factor)
     if rows >= image.height:
         return _reduced(convert(image), factor)
@@ -46,11 +46,7 @@ def _converter(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
         return _deep_grey(image)
     if image.has_transparency_data:
         return _over_white
-    return _as_it_is if image.mode == "RGB" else lambda strip: strip.convert("RGB")
-
-
-def _as_it_is(image: Image.Image) -> Image.Image:
-    return image
+    return lambda strip: strip.convert("RGB")
 
 
 def _over_white(image: Image.Image) -> Image.Image:

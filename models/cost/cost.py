@@ -8,7 +8,7 @@ from models.limits import MEGAPIXEL, ImageLimits, Size
 STRIP_PIXELS = MEGAPIXEL
 """Pictures are widened to RGB in strips of about so many pixels."""
 
-ENOUGH = 3
+ENOUGH = 6
 """A picture is reduced while it is widened, to no less than so many times the wanted size on either side."""
 
 _STRIP_BYTES = 16 * STRIP_PIXELS  # of the copies that one strip goes through

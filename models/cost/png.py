@@ -8,7 +8,7 @@ from models.limits import ImageLimits, Size
 _START = 8
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _IHDR = 18  # bytes of the chunk as far as they are read here
-_GREY, _DEEP = 0, 16
+_GREY, _RGB, _DEEP = 0, 2, 16
 _PACKED = frozenset({b"iCCP", b"zTXt", b"iTXt"})
 _MOST_UNPACKED, _MOST_TEXT = 1024 * 1024, 64 * 1024 * 1024  # Pillow's own bounds, of a chunk and of all
 _DEFLATE_FACTOR = 1032  # more does not come out of a byte
@@ -23,7 +23,7 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
         ImageTooLargeError: too many pixels or chunks.
     """
     parts, position = Parts(limits), _START
-    width = height = raw = stored = unpacked = 0
+    width = height = raw = stored = unpacked = colour = 0
     while position + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
         parts.add()
@@ -39,7 +39,8 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
         position += 12 + size
     pixels, held = width * height, parts.count * _S_PER_PART
     seconds = raw * _S_PER_RAW_BYTE + pixels * _S_PER_PIXEL + unpacked * _S_PER_UNPACKED + held
-    memory = stored + widened_bytes(width, height, at_least) + min(unpacked, _MOST_TEXT)
+    whole = colour == _RGB  # which is not reduced; turned, it is there twice
+    memory = stored + widened_bytes(width, height, None if whole else at_least) + min(unpacked, _MOST_TEXT)
     return Cost(pixels, memory, seconds, held)
 
 
