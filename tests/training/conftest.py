@@ -150,6 +150,24 @@ class Workshop:
         opset = helper.make_opsetid("", 17)
         return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
 
+    @staticmethod
+    def dense_graph(weights: np.ndarray, shape: tuple[int, int, int]) -> bytes:
+        """As ``linear_graph``, of the form that training exports: opset 18, and a Gemm with a bias at the end."""
+        nodes = [
+            helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["float", "scale"], ["small"]),
+            helper.make_node("Flatten", ["small"], ["flat"], axis=1),
+            helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        ]
+        image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", *shape])
+        output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", weights.shape[1]])
+        constants = {"scale": np.array(1 / 255), "weights": weights, "bias": np.zeros(weights.shape[1])}
+        tensors = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()]
+        graph = helper.make_graph(nodes, "dense", [image], [output], tensors)
+        opset = helper.make_opsetid("", 18)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString()
+
     @classmethod
     def sky_model(cls, **facts) -> bytes:
         """A stamped orientation model of 16 x 16 x 3: the scene's top is where it is brightest."""

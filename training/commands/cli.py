@@ -6,11 +6,14 @@ import typer
 
 from models.extras import DISTRIBUTION
 from training.commands.calibrating import calibrate
+from training.commands.cascading import cascade
 from training.commands.comparing import compare, speed
 from training.commands.evaluation import evaluate
 from training.commands.importing import import_command
+from training.commands.pages import pages
 from training.commands.publishing import publish
 from training.commands.quantizing import quantize
+from training.commands.refitting import refit
 from training.commands.searching import search
 from training.commands.sizing import sizes
 from training.commands.training import export, manifest, train
@@ -38,7 +41,22 @@ def _loupe_train(
 ) -> None: ...
 
 
-for command in (manifest, train, search, sizes, export, quantize, evaluate, calibrate, compare, speed, publish):
+for command in (
+    manifest,
+    pages,
+    train,
+    search,
+    sizes,
+    export,
+    quantize,
+    cascade,
+    refit,
+    evaluate,
+    calibrate,
+    compare,
+    speed,
+    publish,
+):
     app.command()(command)
 app.command("import")(import_command)
 

@@ -16,6 +16,7 @@ from training.fitting.recipe import Recipe
 from training.fitting.run_folder import History, RunFolder, best_epoch
 from training.networks import architectures
 from training.networks.efficientnet_lite import freeze, load_imagenet_weights
+from training.networks.published_weights import load_published_weights
 from training.photos.dataset import Batch, Photos, ValidationBatches, steps_per_epoch, training_batches
 from training.photos.tasks import Task
 
@@ -146,7 +147,12 @@ def start_from(model: keras.Model, weights: str | tuple[str, ...]) -> None:
         load_imagenet_weights(model)
         return
     if not Path(weights).is_file():
-        raise TrainingError(f"there are no weights {weights}; allowed are none, imagenet, or a run's best.weights.h5")
+        raise TrainingError(
+            f"there are no weights {weights}; allowed are none, imagenet, a run's best.weights.h5 or an .onnx file"
+        )
+    if Path(weights).suffix == ".onnx":
+        load_published_weights(model, Path(weights))
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # says which layers do not fit, which is what is wanted
         model.load_weights(weights, skip_mismatch=True)

@@ -54,7 +54,7 @@ def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, histor
         preprocessing=recipe.input,
         decision_threshold=recipe.decision_threshold,
         graph_sha256=graph_sha256(data),
-        sources=_sources(manifest),
+        sources=sources_of(manifest),
         training=_training(recipe, manifest, history),
         tools={name: installed_version(name) for name in _TOOLS},
         git_revision=git_revision(),
@@ -62,7 +62,8 @@ def describe(recipe: Recipe, task: Task, data: bytes, manifest: Manifest, histor
     )
 
 
-def _sources(manifest: Manifest) -> tuple[Source, ...]:
+def sources_of(manifest: Manifest) -> tuple[Source, ...]:
+    """Where photos came from: each source's name, number of photos and licence."""
     known = tomllib.loads(_SOURCES_FILE.read_text(encoding="utf-8"))
     counts = Counter((photo.source, photo.licence) for photo in manifest.photos)
     return tuple(

@@ -1,0 +1,64 @@
+"""Photos whose sources (people's albums, say) are dealt to folds: each source is asked about by a model new to it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from models.errors import ManifestError
+from training.photos.manifest import Manifest, Photo
+from training.photos.scan import scan
+from training.photos.tasks import Task
+
+
+def joined(photos: Manifest, over: Sequence[Path], task: Task) -> Manifest:
+    """The photos to learn from always, in their splits, and those of the folders ``over``, in training or validation.
+
+    What resembles one of the former is left out of the latter, so that no split of theirs changes.
+
+    Args:
+        photos: with their splits.
+        over: folders whose sources are dealt to folds.
+        task: gives labels.
+    """
+    added = scan(over, task, known=photos)
+    theirs = {photo.group for photo in photos.photos}
+    fresh = (
+        replace(photo, path=str(added.file(photo).resolve()), split=_learned(photo))
+        for photo in added.photos
+        if photo.group not in theirs
+    )
+    mine = (replace(photo, path=str(photos.file(photo).resolve())) for photo in photos.photos)
+    return Manifest(Path(), (*mine, *fresh))
+
+
+def _learned(photo: Photo) -> str:
+    return "validation" if photo.split == "validation" else "train"
+
+
+def dealt(photos: Sequence[Photo], folds: int) -> list[list[str]]:
+    """Deals sources to folds, so that each has about as many sources, and photos of each label, as any other.
+
+    Args:
+        photos: of the sources.
+        folds: how many.
+
+    Returns:
+        The names of each fold's sources.
+
+    Raises:
+        ManifestError: there are fewer sources than folds.
+    """
+    sizes = Counter(photo.source for photo in photos)
+    if not 2 <= folds <= len(sizes):
+        raise ManifestError(
+            f"{len(sizes)} sources cannot be dealt to {folds} folds, at least one to each of at least 2"
+        )
+    rarest = Counter(photo.label for photo in photos).most_common()[-1][0]
+    rare = Counter(photo.source for photo in photos if photo.label == rarest)
+    order = sorted(sizes, key=lambda source: (-rare[source], -sizes[source], source))
+    there_and_back = [*range(folds), *reversed(range(folds))]  # else the first fold would get the largest each time
+    hands: list[list[str]] = [[] for _ in range(folds)]
+    for place, source in enumerate(order):
+        hands[there_and_back[place % len(there_and_back)]].append(source)
+    return hands

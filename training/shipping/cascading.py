@@ -1,0 +1,232 @@
+"""Two published orientation models → one file that asks the large one, and all four turns, where needed."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from models.errors import TrainingError
+from models.images import decode
+from models.metadata import GoldenSample, ModelMetadata
+from models.onnx_file import graph_sha256
+from models.repository import read_metadata
+from training.graph.cascade import cascade
+from training.graph.inference import OnnxClassifier
+from training.graph.turning import averages_over_turns
+from training.measuring.evaluation import Answers, ask, measure
+from training.measuring.speed import seconds_per_image
+from training.photos.manifest import Manifest
+from training.photos.tasks import ORIENTATION, turn_image
+from training.shipping.calibration import with_certainty
+from training.shipping.golden import golden_pictures
+from training.shipping.stamp import stamp
+from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
+from training.shipping.versions import git_revision
+
+LOST = 0.001
+"""Share of right answers that may be given up, on the calibration photos, against asking about all in four turns."""
+
+STAGES = ("the small network", "the large network", "four turns")
+Shares = tuple[float, float, float]
+_NEVER, _ALWAYS = 0.0, 2.0  # thresholds under which no probability lies, and every one
+_RUNS = (1, 3)  # of the large network, that the second stage costs, and the third on top of it
+_TRIED = 30  # thresholds of each stage
+_BLURS = (0.0, 0.8, 1.6, 3.0)  # pixels, of golden pictures: some of them must be hard
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The stages of a cascade as files, each with its scaling, and where the next one is asked.
+
+    Attributes:
+        small: the small network.
+        large: the large network, scaled for one run.
+        turns: the large network, scaled for the average over four turns.
+        thresholds: under which the second and the third stage are asked.
+        side: of the picture, in pixels.
+    """
+
+    small: bytes
+    large: bytes
+    turns: bytes
+    thresholds: tuple[float, float]
+    side: int
+
+    def composed(self) -> bytes:
+        """One file."""
+        return cascade(self.small, self.large, self.turns, self.thresholds, self.side)
+
+    def stage(self, number: int) -> bytes:
+        """One file that always answers by one stage: 0, 1 or 2."""
+        forced = (_ALWAYS if number > 0 else _NEVER, _ALWAYS if number > 1 else _NEVER)
+        return replace(self, thresholds=forced).composed()
+
+
+def cascaded(small: bytes, large: bytes, photos: Manifest) -> bytes:
+    """Composes, calibrates and measures a cascade.
+
+    Args:
+        small: a stamped orientation model, of any input size.
+        large: a stamped orientation model of the size that the cascade takes, and of the name that it gets.
+        photos: ``calibration`` tells scalings and thresholds, ``test`` what the cascade is worth.
+
+    Returns:
+        The stamped file, with golden samples that end in each stage, metrics, and each stage's share and cost.
+
+    Raises:
+        TrainingError: a model is not of the orientation task, or a split is empty.
+    """
+    for data in (small, large):
+        if read_metadata(data).label_names != ORIENTATION.label_names:
+            raise TrainingError(f"a cascade asks about four turns, and {read_metadata(data).name} tells no orientation")
+    for split in ("calibration", "test"):
+        if not photos.split(split).photos:
+            raise TrainingError(f"the {split} split is empty; it is needed to calibrate and measure the cascade")
+    metadata = read_metadata(large)
+    parts, answers, shares = calibrated_parts(small, large, photos.split("calibration"))
+    data = parts.composed()
+    facts = metadata.training | _facts(read_metadata(small), metadata, parts, shares, large)
+    described = metadata.model_copy(
+        update={
+            "graph_sha256": graph_sha256(data),
+            "golden_samples": _golden_samples(parts, data, metadata),
+            "against_fp32": None,
+            "training": facts,
+            "git_revision": git_revision(),
+            "created": datetime.now(UTC).date().isoformat(),
+        }
+    )
+    described = with_certainty(described, answers, ORIENTATION.allowed_error, together=True)
+    test = photos.split("test")
+    measured = ask(data, described.preprocessing, test, ORIENTATION)
+    metrics = measure(measured, described, test.digest(ORIENTATION.label_names))
+    return stamp(data, described.model_copy(update={"metrics": metrics}))
+
+
+def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Parts, Answers, Shares]:
+    """Fits each stage's scaling to the answers that reach it, and finds where the next stage is asked.
+
+    Args:
+        small: a stamped orientation model.
+        large: the same, of the size that the cascade takes.
+        photos: to calibrate on.
+
+    Returns:
+        The parts, what they answer together about the photos, and the share of answers that each stage gives.
+    """
+    preprocessing = read_metadata(large).preprocessing
+    bare = [with_scaling(data, UNSCALED, _noise(data)) for data in (small, large)]
+    unscaled = Parts(bare[0], bare[1], bare[1], (_NEVER, _NEVER), preprocessing.height)
+    given = [ask(data, preprocessing, photos, ORIENTATION) for data in (unscaled.stage(0), bare[1])]
+    averaged = averages_over_turns(given[1].probabilities)[len(ORIENTATION.labels)]
+    given.append(replace(given[1], probabilities=averaged / averaged.sum(axis=1, keepdims=True)))
+    scalings = [fit_scaling(raw) for raw in given]
+    stages = [scaled(raw.probabilities, scaling) for raw, scaling in zip(given, scalings, strict=True)]
+    thresholds = cheapest_thresholds(stages, given[0].labels)
+    ends = _ends(stages, thresholds)
+    if (ends == len(_RUNS)).any():
+        scalings[-1] = fit_scaling(_some(given[-1], ends == len(_RUNS)))  # hard pictures alone get there
+        stages[-1] = scaled(given[-1].probabilities, scalings[-1])
+    answers = np.stack(stages)[ends, np.arange(len(ends))]
+    shares = [float(np.mean(ends == stage)) for stage in range(len(STAGES))]
+    files = [
+        with_scaling(data, scaling, _noise(data)) for data, scaling in zip((small, large, large), scalings, strict=True)
+    ]
+    parts = Parts(files[0], files[1], files[2], thresholds, preprocessing.height)
+    return parts, replace(given[0], probabilities=answers), (shares[0], shares[1], shares[2])
+
+
+def cheapest_thresholds(stages: Sequence[NDArray[np.float32]], labels: NDArray[np.int64]) -> tuple[float, float]:
+    """The thresholds of the least cost that lose no more than ``LOST`` of the right answers.
+
+    Args:
+        stages: the scaled answers ``float32[M,K]`` of each stage about the same pictures.
+        labels: ``int64[M]``, the true ones.
+    """
+    right = [(answers.argmax(axis=1) == labels).astype(np.float64) for answers in stages]
+    tops = [answers.max(axis=1) for answers in stages[:-1]]
+    wanted = right[-1].mean() - LOST
+    tried = [[*np.quantile(top, np.linspace(0, 1, _TRIED)).tolist(), _ALWAYS] for top in tops]
+    cheapest, best = float("inf"), (_ALWAYS, _ALWAYS)
+    for first in tried[0]:
+        again = tops[0] < first
+        for second in tried[1]:
+            turned = again & (tops[1] < second)
+            kept = np.where(turned, right[2], np.where(again, right[1], right[0])).mean()
+            cost = _RUNS[0] * again.mean() + _RUNS[1] * turned.mean()
+            if kept >= wanted and cost < cheapest:
+                cheapest, best = float(cost), (float(first), float(second))
+    return best
+
+
+def _ends(stages: Sequence[NDArray[np.float32]], thresholds: tuple[float, float]) -> NDArray[np.int64]:
+    """The stage that gives each answer."""
+    again = [answers.max(axis=1) < np.float32(asked) for answers, asked in zip(stages, thresholds, strict=False)]
+    ends: NDArray[np.int64] = np.where(again[0], 1 + again[1].astype(np.int64), 0)
+    return ends
+
+
+def _some(answers: Answers, chosen: NDArray[np.bool_]) -> Answers:
+    places = np.flatnonzero(chosen)
+    return Answers(
+        answers.probabilities[places],
+        answers.labels[places],
+        tuple(answers.sources[place] for place in places),
+        tuple(answers.groups[place] for place in places),
+    )
+
+
+def _noise(data: bytes) -> NDArray[np.uint8]:
+    """Pictures of a model's size, to check its scaling on."""
+    shape = read_metadata(data).preprocessing.shape
+    return np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
+
+
+def _facts(
+    small: ModelMetadata, large: ModelMetadata, parts: Parts, shares: Shares, reference: bytes
+) -> dict[str, str]:
+    """What the card says of the stages: how often each answers, and what that costs."""
+    taken = seconds_per_image({str(stage): parts.stage(stage) for stage in range(len(STAGES))} | {"": reference})
+    costs = [taken[str(stage)] / taken[""] for stage in range(len(STAGES))]
+    mean = sum(share * cost for share, cost in zip(shares, costs, strict=True))
+    each = (f"{name} {share:.1%}" for name, share in zip(STAGES, shares, strict=True))
+    return {
+        "made of": f"{small.name}/{small.version}, then {large.name}/{large.version}, then its four turns",
+        "asked again under": f"{parts.thresholds[0]:.4f}, then {parts.thresholds[1]:.4f}",
+        "answered by": ", ".join(each) + ", of the calibration photos' turns",
+        "time": f"mean {mean:.2f}, best {costs[0]:.2f}, worst {costs[-1]:.2f} times one run of the large network",
+    }
+
+
+def _golden_samples(parts: Parts, data: bytes, metadata: ModelMetadata) -> tuple[GoldenSample, ...]:
+    """One picture that each stage answers, as far as the golden pictures and their changed copies have one."""
+    stages = [OnnxClassifier(parts.stage(stage)) for stage in (0, 1)]
+    whole = OnnxClassifier(data)
+    found: dict[int, GoldenSample] = {}
+    for png in _changed_pictures():
+        pixels = metadata.preprocessing.apply(decode(png, metadata.preprocessing.size))[None]
+        sure = [
+            float(stage.predict(pixels).max()) >= threshold
+            for stage, threshold in zip(stages, parts.thresholds, strict=True)
+        ]
+        ends = sure.index(True) if any(sure) else len(STAGES) - 1
+        answer = tuple(float(share) for share in whole.predict(pixels)[0])
+        found.setdefault(ends, GoldenSample(png=b64encode(png).decode(), probabilities=answer))
+        if len(found) == len(STAGES):
+            break
+    return tuple(found[stage] for stage in sorted(found))
+
+
+def _changed_pictures() -> Iterator[bytes]:
+    for blur in _BLURS:
+        for png in golden_pictures():
+            for turns in range(len(ORIENTATION.labels)):
+                image = turn_image(Image.open(BytesIO(png)).convert("RGB"), turns)
+                buffer = BytesIO()
+                image.filter(ImageFilter.GaussianBlur(blur)).save(buffer, "PNG", optimize=True)
+                yield buffer.getvalue()
