@@ -109,7 +109,9 @@ def test_training_on_ones_own_folder_publishes_a_model(folder: Path, photographs
         (folder / "photos" / label).mkdir(parents=True)
         image = Image.open(BytesIO(photographs[label])).convert("RGB")
         for index, (left, top) in enumerate(product(range(0, image.width - 63, 64), range(0, image.height - 63, 64))):
-            image.crop((left, top, left + 64, top + 64)).save(folder / "photos" / label / f"{index}.png")
+            image.crop((left, top, left + 64, top + 64)).resize((20, 20)).save(
+                folder / "photos" / label / f"{index}.png"
+            )
     output = run(train, folder)
     assert "published my-models/photos/1/model.onnx" in output.replace("\n", "")
     assert (folder / "my-models/photos/1/MODEL_CARD.md").is_file()
