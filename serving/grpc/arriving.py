@@ -1,14 +1,15 @@
 """Arriving: gRPC's messages take from the same budget as HTTP's bodies, from their first byte on."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from google.protobuf.message import DecodeError
 
 from models.errors import QueueFullError, RequestError, RequestTimeoutError
+from serving.engine.allocator import give_back
 from serving.engine.budget import Budget, caller
 from serving.grpc.wire import parsed_bytes
 from serving.settings import Settings
@@ -16,6 +17,7 @@ from serving.settings import Settings
 SPARE_BYTES = 64 * 1024
 """Of a message, for all that is no tensor."""
 
+_LARGE_BYTES = 8 * 1024 * 1024  # gRPC receives them in pieces of some kilobytes, which the C library keeps
 _FIELDS_PER_IMAGE, _SPARE_FIELDS = 16, 1024
 
 
@@ -57,14 +59,19 @@ class Arriving:
                 yield kind.FromString(data.pop())
             except DecodeError:
                 raise RequestError("the message is none of this call") from None
+            finally:
+                if size > _LARGE_BYTES:
+                    asyncio.get_running_loop().run_in_executor(None, give_back)
 
     async def _received(self, messages: AsyncIterator[bytes], take: Any, *, small: bool) -> bytes:  # noqa: ANN401
+        stream = cast(AsyncGenerator[bytes], aiter(messages))
         try:
             async with asyncio.timeout(self._timeout_s), self._of_caller(), self._places:
                 counted = self._count(take, small=small)
-                async for message in messages:
-                    take(-counted if small else len(message) - counted)
-                    return message
+                async with aclosing(stream):  # left half-way, it would hold the message
+                    async for message in stream:
+                        take(-counted if small else len(message) - counted)
+                        return message
         except TimeoutError:
             raise RequestTimeoutError(f"the message did not arrive within {self._timeout_s:g} s") from None
         raise RequestError("the call has no message; exactly one is needed")

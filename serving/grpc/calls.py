@@ -120,14 +120,19 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         kind, small = handler.request_deserializer.__self__, method != _INFER
 
         async def answer(messages: AsyncIterator[bytes], context: Any) -> Any:  # noqa: ANN401
-            async with (
-                self._recorded(method, headers, context) as record,
-                self._arriving.message(messages, kind, small=small) as request,
-            ):
-                record.path_model = None if small else request.model_name
-                answering = handler.unary_unary(request, context)
-                del request  # so that it goes as soon as it has been read
-                return await answering
+            try:
+                async with (
+                    self._recorded(method, headers, context) as record,
+                    self._arriving.message(messages, kind, small=small) as request,
+                ):
+                    record.path_model = None if small else request.model_name
+                    answering = handler.unary_unary(request, context)
+                    del request  # so that it goes as soon as it has been read
+                    return await answering
+            except Exception as error:
+                failure = _failure(error)
+            # Here, as gRPC keeps what is raised, and with its context every photo of the call.
+            return await context.abort(*failure)
 
         return answer
 
@@ -148,8 +153,10 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
                         pass
                     async for answer in handler.unary_stream(request, context):
                         yield answer
+                return
             except LoupeError as error:
-                await _abort(context, error)
+                failure = _failure(error)
+            await context.abort(*failure)
 
         return stream
 
@@ -160,8 +167,12 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
 
     def _refusing(self, error: LoupeError, method: str, headers: Mapping[str, str]) -> _Call:
         async def refuse(_: object, context: Any) -> None:  # noqa: ANN401
-            async with self._recorded(method, headers, context):
-                raise error
+            try:
+                async with self._recorded(method, headers, context):
+                    raise error
+            except LoupeError:
+                failure = _failure(error)
+            await context.abort(*failure)
 
         return refuse
 
@@ -187,7 +198,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
                 code = _OK
             except Exception as error:
                 code, record.error_type = _code(error), type(error).__name__
-                await _abort(context, error)
+                raise
             finally:
                 record.status = code[1]
                 _log_call(record, code[0])
@@ -209,13 +220,13 @@ def _code(error: Exception) -> tuple[grpc.StatusCode, int]:
     return next((CODES[class_] for class_ in type(error).__mro__ if class_ in CODES), _OUR_FAULT)
 
 
-async def _abort(context: Any, error: Exception) -> None:  # noqa: ANN401
-    """Its traceback is for the log, if the fault is ours; the id leads there."""
+def _failure(error: Exception) -> tuple[grpc.StatusCode, str, tuple[tuple[str, str], ...]]:
+    """What a caller is told; a traceback is for the log, if the fault is ours, and the id leads there."""
     sentence = str(error)
     if not isinstance(error, LoupeError):
         _faults.error("a call failed", exc_info=error)
         sentence = f"the service made a mistake; its log has it under the request id {request_id.get()}"
-    await context.abort(_code(error)[0], sentence, _trailers(error))
+    return _code(error)[0], sentence, _trailers(error)
 
 
 def _trailers(error: Exception) -> tuple[tuple[str, str], ...]:
