@@ -13,7 +13,7 @@ from serving.commands.predict import predict
 from serving.commands.upright import upright
 from serving.engine.runtime import printed
 from serving.settings import Settings
-from serving.settings.settings import passed_over
+from serving.settings.environment import passed_over
 from serving.settings.version import git_revision, service_version
 from serving.versions.hangup import hold_hangups
 

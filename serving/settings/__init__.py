@@ -1,6 +1,7 @@
 """Settings: what an operator decides, and what the machine allows."""
 
 from serving.settings.device import Device, DeviceName
-from serving.settings.settings import PREFIX, Settings
+from serving.settings.environment import PREFIX
+from serving.settings.settings import Settings
 
 __all__ = ["PREFIX", "Device", "DeviceName", "Settings"]

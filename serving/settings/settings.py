@@ -14,10 +14,9 @@ from models.errors import SettingsError
 from models.images import ImageLimits
 from models.wrong_value import explain, must_be
 from serving.settings.device import Device
-from serving.settings.platforms import Platform, is_service_link
+from serving.settings.environment import PREFIX, refuse_unknown_variables
+from serving.settings.platforms import Platform
 from serving.settings.policy import VersionPolicies
-
-PREFIX = "LOUPE_"
 
 _PORT = 8000
 _MIB = 1024 * 1024
@@ -175,7 +174,7 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: a value is out of its bounds, or a ``LOUPE_…`` variable is no setting.
         """
-        _refuse_unknown_variables(set(cls.model_fields))
+        refuse_unknown_variables(set(cls.model_fields))
         if options.get("port") is None and (os.environ.get(f"{PREFIX}PORT") or "tcp://").startswith("tcp://"):
             options = {**options, "port": Platform.of(os.environ).port}
         try:
@@ -236,22 +235,6 @@ class Settings(BaseSettings):
 
 def _listed(value: str | None) -> list[str]:
     return [] if value is None else [item.strip() for item in value.split(",")]
-
-
-def passed_over() -> list[str]:
-    """Variables that look like settings, and are Kubernetes' for the Services of the namespace."""
-    ours = {name.removeprefix(PREFIX): value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    links = [name for name, value in ours.items() if is_service_link(name, value)]
-    return sorted(PREFIX + name for name in links)
-
-
-def _refuse_unknown_variables(known: set[str]) -> None:
-    links = passed_over()
-    for variable in os.environ:
-        name = variable.removeprefix(PREFIX)
-        if name != variable and name.lower() not in known and variable not in links:
-            settings = ", ".join(PREFIX + setting.upper() for setting in sorted(known))
-            raise SettingsError(f"{variable} is not a setting; there are: {settings}")
 
 
 def _sentence(error: ValidationError) -> str:

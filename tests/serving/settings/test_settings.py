@@ -7,7 +7,7 @@ import models
 from models.errors import SettingsError
 from models.images import ImageLimits
 from serving.settings import Settings
-from serving.settings.settings import passed_over
+from serving.settings.environment import passed_over
 
 
 def test_the_design_is_the_default():
