@@ -9,11 +9,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from serving.commands.common import shown
+from serving.commands.common import console, shown
 
 Action = Literal[
     "would_turn", "turned", "restored", "as_before", "upright", "uncertain", "undone", "left_alone", "skipped", "failed"
@@ -102,17 +101,17 @@ class Report:
 
     def end(self) -> None:
         """Tells the rest: the tables, and the sum."""
-        console = Console(stderr=self._form != "table", highlight=False)
+        out = console(stderr=self._form != "table")
         for action in _TITLES if self._form == "table" else ():
             if self.counts[action]:
-                console.print(self._table(action))
-                console.print()
+                out.print(self._table(action))
+                out.print()
         total = self.counts.total()
         told = ", ".join(f"{self.counts[action]:,} {name}" for action, name in _COUNTED.items() if self.counts[action])
-        console.print(f"{total:,} photo{'s' * (total != 1)}{': ' * bool(told)}{told}.", soft_wrap=True)
+        out.print(f"{total:,} photo{'s' * (total != 1)}{': ' * bool(told)}{told}.", soft_wrap=True)
         for action in ("skipped", "failed"):
             for why, count in self._reasons[action].most_common(_REASONS):
-                console.print(f"  {count:,} {_COUNTED[action]}: {why}", soft_wrap=True, markup=False)
+                out.print(f"  {count:,} {_COUNTED[action]}: {why}", soft_wrap=True, markup=False)
 
     def _table(self, action: Action) -> Table:
         table = Table(title=_TITLES[action], title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -390,3 +390,10 @@ def test_names_that_are_no_text_are_names(loupe, tree, zoo):
     loupe("upright", "--undo", *logs(tree))
     assert strange.read_bytes() == before
     assert "10 put back before" in loupe("upright", tree).stdout
+
+
+def test_a_table_in_a_pipe_has_whole_names(loupe, zoo, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    name = f"{'a-long-name-' * 12}.png"
+    (tmp_path / name).write_bytes(zoo.png("left", (64, 48)))
+    assert any(line.startswith(f"{name} ") for line in loupe("upright", name).stdout.splitlines())
