@@ -11,7 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-TOOLS = Path(sys.executable).parent
+ROOT = Path(__file__).parents[3]
+NODE_MODULES = ROOT / ".npm-dev" / "node_modules"
+# As .ci/run installs them; or whatever else is in the PATH.
+PATH = os.pathsep.join(map(str, (ROOT / ".venv-clients/bin", NODE_MODULES / ".bin", os.environ["PATH"])))
+SCRIPTS = ROOT / "tests/serving/protocols/clients"
 SCRIPT = """
 import json, sys
 from io import BytesIO
@@ -57,9 +61,8 @@ def photo_files(zoo, tmp_path) -> tuple[Path, Path]:
 
 
 def tool(name: str) -> str:
-    """A program beside this interpreter, or in the PATH."""
-    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"
-    found = shutil.which(name, path=path)
+    """Where a program lies; the test is skipped where it is not."""
+    found = shutil.which(name, path=PATH)
     if found is None:
         pytest.skip(f"needs {name}")
     return found
@@ -71,7 +74,12 @@ def save(client: httpx.Client, folder: Path) -> str:
 
 
 def run(*command: str, folder: Path) -> str:
-    environment = os.environ | {"REDOCLY_TELEMETRY": "off", "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {
+        "REDOCLY_TELEMETRY": "off",
+        "PATH": PATH,
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -98,9 +106,18 @@ def test_openapi_python_client(client, photo_files, tmp_path):
     assert got["error"]["error_type"] == "ModelNotFoundError"
 
 
-def test_openapi_typescript(client, tmp_path):
+def test_openapi_typescript_and_openapi_fetch(client, photo_files, tmp_path):
+    compiler, node = tool("tsc"), tool("node")
     run(tool("openapi-typescript"), save(client, tmp_path), "--output", "api.ts", folder=tmp_path)
-    assert "predict_several" in (tmp_path / "api.ts").read_text()
+    shutil.copy(SCRIPTS / "openapi_fetch.mts", tmp_path)
+    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    options = ("--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2022", "--types", "node")
+    run(compiler, "openapi_fetch.mts", *options, folder=tmp_path)
+    url = str(client.base_url).rstrip("/")
+    got = json.loads(run(node, "openapi_fetch.mjs", url, photo_files[1].read_text(), folder=tmp_path))
+    rows = {"instances": [{"b64": photo_files[1].read_text()}]}
+    native = client.post("/v1/models/orientation:predict", json=rows).json()
+    assert got == {"ready": True, "metadata": 200, "predictions": native, "error": "ModelNotFoundError"}
 
 
 def test_redocly_finds_nothing(client, tmp_path):
