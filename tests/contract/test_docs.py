@@ -31,7 +31,7 @@ READY = "Loupe is ready at "
 TOKEN, KEY = "the-admin-token", "the-api-key"
 
 NOT_RUN = {
-    ("README.md", "orientation_talk.toml photos"): "test_readme.py runs it line by line, and looks at the model",
+    ("README.md", "--task folder photos"): "test_readme.py runs it line by line, and looks at the model",
     ("README.md", "import resnet.onnx"): "test_readme.py runs it, and looks at the model",
     ("client.md", "pip install"): "test_distributions.py runs it in an empty environment",
     ("deploying.md", "docker run"): "no container runtime",
