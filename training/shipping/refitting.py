@@ -21,14 +21,14 @@ from models.onnx_file import graph_sha256
 from models.repository import read_metadata
 from training.graph.last_layer import up_to_last_layer, with_last_layer
 from training.measuring.evaluation import Answers, ask, judge, measure, probabilities_of
-from training.measuring.ranking import ranking_interval, recall_at_95_specificity, roc_auc
 from training.photos.dataset import Photos, sampling_weights
 from training.photos.folds import dealt
 from training.photos.manifest import SPLITS, Manifest, Photo
 from training.photos.tasks import Task, task_of
-from training.shipping.few_sources import CONFIDENCE, SLACK, certain_from_few, correlation, upper_bound
+from training.shipping.few_sources import CONFIDENCE, SLACK, certain_from_few
 from training.shipping.golden import golden_samples
 from training.shipping.stamp import sources_of, stamp
+from training.shipping.strangers import told
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 from training.shipping.versions import git_revision
 
@@ -228,24 +228,3 @@ def _facts(
 
 def _allowed(metadata: ModelMetadata) -> float:
     return task_of(metadata.labels).allowed_error
-
-
-def told(strangers: Answers, metadata: ModelMetadata) -> str:
-    """The figures of what is asked of models that never saw a source, in one line, with 95 % intervals over sources."""
-    scores, second = strangers.probabilities[:, 1].astype(np.float64), strangers.labels == 1
-    groups, verdicts = strangers.group_numbers, judge(strangers, metadata)
-    parts = []
-    for name, ranking in (("AUC", roc_auc), ("recall at 95 % specificity", recall_at_95_specificity)):
-        low, high = ranking_interval(ranking, scores, second, groups)
-        parts.append(f"{name} {ranking(scores, second):.3f} ({low:.3f} to {high:.3f})")
-    for index, label in enumerate(metadata.label_names):
-        mine, sure = strangers.labels == index, verdicts.certain & (verdicts.answered == index)
-        parts.append(f"{label}: {verdicts.right[mine].mean():.1%} found, {sure.mean():.1%} of all answers certain")
-        if sure.any():
-            wrong = int((~verdicts.right[sure]).sum())
-            bound = upper_bound(wrong, groups[sure], correlation(~verdicts.right[sure], groups[sure]))
-            parts[-1] += f", {wrong / sure.sum():.1%} of them wrong (at most {bound:.1%})"
-    by_source = np.sort([verdicts.right[groups == group].mean() for group in np.unique(groups)])
-    tenth = by_source[: max(1, len(by_source) // 10)].mean()
-    parts.append(f"right by source: median {np.median(by_source):.1%}, worst tenth {tenth:.1%}")
-    return "; ".join(parts)
