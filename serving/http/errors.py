@@ -1,6 +1,7 @@
 """Error class → HTTP status, and the one body that every error has."""
 
 import logging
+from inspect import getdoc
 from math import ceil
 
 from fastapi import FastAPI, Request
@@ -82,7 +83,7 @@ def documented(*errors: type[LoupeError]) -> dict[int | str, dict[str, object]]:
     for error in errors:
         status = STATUSES[error]
         others = f"{said[status]['description']} " if status in said else ""
-        said[status] = {"model": ErrorBody, "description": f"{others}{error.__doc__}"}
+        said[status] = {"model": ErrorBody, "description": f"{others}{_sentence(error)}"}
     return said
 
 
@@ -104,6 +105,11 @@ def headers_of(error: LoupeError) -> dict[str, str]:
     if isinstance(error, QueueFullError):
         return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}  # which knows whole seconds alone
     return _HEADERS.get(type(error), {})
+
+
+def _sentence(error: type[LoupeError]) -> str:
+    """A docstring's first paragraph; what follows is for who raises it."""
+    return (getdoc(error) or "").partition("\n\n")[0]
 
 
 def _status(error: Exception) -> int:

@@ -7,7 +7,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from models.extras import DISTRIBUTION, how_to_install, needing
 
@@ -48,6 +50,9 @@ def test_a_bare_source_tree_is_installed_with_the_extra(monkeypatch):
 )
 def test_a_command_without_its_packages_says_so_in_one_sentence(room, missing, extra, tmp_path):
     (tmp_path / "upright").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), np.uint8)
+    for index, pixels in enumerate(noise):  # what is given is looked at first
+        Image.fromarray(pixels).save(tmp_path / f"upright/{index}.png")
     arguments = ["train", "training/recipes/orientation_talk.toml", str(tmp_path / "upright")]
     script = (
         f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {arguments!r}\n"
