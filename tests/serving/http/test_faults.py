@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
