@@ -78,17 +78,23 @@ class Lane:
         with self._changed:
             if self._closed:
                 raise NotReadyError("the service is shutting down")
-            self._refuse_hopeless(deadline)
+            self._refuse_hopeless(task, deadline)
             self._waiting_s += task.cost.seconds
             self.order.push(job, task.cost.seconds, job.submitted)
             self._changed.notify()
         return job
 
-    def _refuse_hopeless(self, deadline: float) -> None:
-        """Whoever would wait for more dear ones than can be done in his time is told so at once."""
-        expected_s = self._waiting_s / len(self._threads)
-        if self._dear and expected_s > _HOPELESS * max(0.0, deadline - perf_counter()):
-            raise QueueFullError(f"dear pictures wait already that take {expected_s:.0f} s; try again", expected_s)
+    def _refuse_hopeless(self, task: Task, deadline: float) -> None:
+        """Whoever would wait for more dear ones than can be done in his time is told so at once.
+
+        Where his time is too short for his own picture too, it is no use to come again: then his deadline is at fault.
+        """
+        expected_s, left_s = self._waiting_s / len(self._threads), max(0.0, deadline - perf_counter())
+        if not self._dear or expected_s <= _HOPELESS * left_s:
+            return
+        if task.cost.seconds > left_s:
+            raise DeadlineExceededError("its time would be up before it could be decoded")
+        raise QueueFullError(f"dear pictures wait already that take {expected_s:.0f} s; try again", expected_s)
 
     def forget(self, job: Job) -> None:
         """Takes it out of the queue, or ends its process."""

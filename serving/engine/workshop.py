@@ -47,6 +47,7 @@ class Workshop:
         Raises:
             ImageTooLargeError: it needs more memory than it could ever get.
             QueueFullError: too many wait already.
+            DeadlineExceededError: there is no time for it, even if nobody else waited.
             NotReadyError: the workshop is closed.
         """
         if task.cost.bytes > self.largest_bytes:

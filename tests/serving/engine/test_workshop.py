@@ -207,6 +207,8 @@ def test_what_could_only_be_late_is_refused_at_once(workshop):
     jobs = [workshop.submit(task(spin, Cost(1, MIB, 30.0, 30.0), 0.5)) for _ in range(6)]
     with pytest.raises(QueueFullError, match=r"dear pictures wait already that take \d+ s"):
         workshop.submit(task(where, DEAR), deadline=perf_counter() + 10)
+    with pytest.raises(DeadlineExceededError):  # to come again would help nobody
+        workshop.submit(task(where, DEAR), deadline=perf_counter() + 0.001)
     assert workshop.submit(task(where, CHEAP), deadline=perf_counter() + 10).result(10)
     for job in jobs:
         job.cancel()
