@@ -59,7 +59,7 @@ def test_every_fact_stands_in_it(metadata):
     assert card.startswith("# selfie 3\n\nWhether it is one.\n")
     told = rows(card)
     for row in (
-        ["input", "20 x 30 x 1 uint8, center_crop"],
+        ["input", "20 x 30 x 1 uint8, center_crop, bilinear"],
         ["answer", "`yes` from 0.35 on"],
         ["precision", "fp32"],
         ["licence of the weights", "Apache-2.0"],
