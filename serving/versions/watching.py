@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from math import inf
 from pathlib import Path
 from time import monotonic
 
@@ -29,25 +31,27 @@ async def watching(folder: Path, changed: Callable[[], Awaitable[None]]) -> Asyn
 async def _watch(folder: Path, changed: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await _watch_one(folder, changed, stop)
-        except FileNotFoundError:  # between two links, or not mounted again yet
+            await _watch_these(await _folders(folder), folder, changed, stop)
+        except OSError:  # between two links, not mounted again yet, or not readable for now
             await asyncio.sleep(_LOOK_EVERY_MS / 1000)
 
 
-async def _watch_one(folder: Path, changed: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    """Until a link on the way to the folder leads elsewhere, as git-sync swaps them: the system tells of neither."""
-    real, looked = await _real(folder), monotonic()
+async def _watch_these(
+    folders: frozenset[Path], folder: Path, changed: Callable[[], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Until there are other folders: a model has come or gone, or a link leads elsewhere, as git-sync swaps them."""
     notices = awatch(
-        real,
+        *folders,
         watch_filter=None,
         stop_event=stop,
         rust_timeout=_LOOK_EVERY_MS,
         yield_on_timeout=True,
-        ignore_permission_denied=True,  # a volume's lost+found
+        recursive=False,
     )
+    looked = -inf  # what came before the system began to watch is told of by nobody
     async with aclosing(notices):
         async for changes in notices:
-            moved = await _real(folder) != real
+            moved = await _folders(folder) != folders
             if changes or moved or monotonic() - looked >= _AT_LEAST_EVERY_S:
                 looked = monotonic()
                 await _tell(changed)
@@ -55,8 +59,18 @@ async def _watch_one(folder: Path, changed: Callable[[], Awaitable[None]], stop:
                 return
 
 
-async def _real(folder: Path) -> Path:
-    return await asyncio.to_thread(folder.resolve)
+async def _folders(folder: Path) -> frozenset[Path]:
+    return await asyncio.to_thread(_readable, folder)
+
+
+def _readable(folder: Path) -> frozenset[Path]:
+    """The repository's, its models' and their versions'.
+
+    One by one, as a recursive watch of all ends at the first that cannot be read, a volume's ``lost+found`` say.
+    """
+    real = folder.resolve(strict=True)
+    below = (one.resolve() for pattern in ("*/", "*/*/") for one in real.glob(pattern) if os.access(one, os.R_OK))
+    return frozenset({real, *below})
 
 
 async def _tell(changed: Callable[[], Awaitable[None]]) -> None:

@@ -5,7 +5,9 @@ from models import errors
 
 
 def tree(cls: type, depth: int = 0) -> list[tuple[int, str]]:
-    return [(depth, cls.__name__), *(line for child in cls.__subclasses__() for line in tree(child, depth + 1))]
+    # A room may have errors of its own besides.
+    children = [child for child in cls.__subclasses__() if child.__module__ == errors.__name__]
+    return [(depth, cls.__name__), *(line for child in children for line in tree(child, depth + 1))]
 
 
 def test_the_tree_in_the_docstring_is_the_one_in_the_code():
