@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from models.drift import Reference
 from models.errors import InvalidModelError
 from models.metrics import AgainstFp32, Metrics, Probability
 from models.preprocessing import Preprocessing
@@ -82,6 +83,7 @@ class ModelMetadata(_Frozen):
         decision_threshold: two labels only: the second is answered from this probability on. None: the likeliest label.
         golden_tolerance: the largest absolute difference to a golden sample's probabilities, by kind of device.
         against_fp32: of a model of another precision: what that costs and gains.
+        reference: what photos looked like to the model when it was made, for a service to compare its own with.
         training: facts of the run, as text for people: recipe, photos, epochs, duration.
     """
 
@@ -100,6 +102,8 @@ class ModelMetadata(_Frozen):
     golden_tolerance: dict[DeviceKind, Tolerance] = {"cpu": 1e-3, "cuda": 1e-2, "tensorrt": 1e-2}
     metrics: Metrics | None = None
     against_fp32: AgainstFp32 | None = None
+    # Left out where there is none, so that versions which know no such field read the file.
+    reference: Reference | None = Field(None, exclude_if=lambda value: value is None)
     sources: tuple[Source, ...] = ()
     training: dict[str, str] = {}
     tools: dict[str, str] = {}

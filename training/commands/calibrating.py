@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.errors import TrainingError
-from training.commands.given import model_file, photos_of
+from training.commands.given import model_file, photos_of, repository_of
 from training.commands.parameters import PhotosArgument
 from training.reporting.terminal import one_sentence, say, show_metrics
 
@@ -38,22 +37,12 @@ def calibrate(
     from training.shipping import promotion, recalibration
 
     with one_sentence():
-        repository = ModelRepository(models or _repository_of(model))
+        repository = ModelRepository(models or repository_of(model))
         calibration, test = _parts(model, photos)
         done = recalibration.recalibrate(model_file(model).read_bytes(), calibration, test, error, together=together)
         show_metrics(done.metrics)
         _explain(done)
-        say(f"published {promotion.publish(done.data, repository, require_metrics=False)}")
-
-
-def _repository_of(model: Path) -> Path:
-    """Of ``<repository>/<name>/<version>/model.onnx``."""
-    version = model_file(model).parent
-    if len(version.parts) < 3:  # it was named from within
-        version = version.resolve()
-    if not version.name.isdecimal():
-        raise TrainingError(f"{model} lies in no repository; name the one to publish to with --models")
-    return version.parent.parent
+        say(f"published {promotion.publish(done.data, repository, test=test, require_metrics=False)}")
 
 
 def _parts(model: Path, photos: list[Path]) -> "tuple[Manifest, Manifest]":

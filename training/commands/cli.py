@@ -13,6 +13,7 @@ from training.commands.importing import import_command
 from training.commands.pages import pages
 from training.commands.publishing import publish
 from training.commands.quantizing import quantize
+from training.commands.referring import reference
 from training.commands.refitting import refit
 from training.commands.searching import search
 from training.commands.sizing import sizes
@@ -56,6 +57,7 @@ for command in (
     compare,
     speed,
     publish,
+    reference,
 ):
     app.command()(command)
 app.command("import")(import_command)

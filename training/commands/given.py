@@ -21,6 +21,20 @@ def model_file(model: Path) -> Path:
     return file
 
 
+def repository_of(model: Path) -> Path:
+    """The one of ``<repository>/<name>/<version>/model.onnx``.
+
+    Raises:
+        TrainingError: it lies in none.
+    """
+    version = model_file(model).parent
+    if len(version.parts) < 3:  # it was named from within
+        version = version.resolve()
+    if not version.name.isdecimal():
+        raise TrainingError(f"{model} lies in no repository; name the one to publish to with --models")
+    return version.parent.parent
+
+
 def photos_of(model: Path, photos: list[Path] | None) -> "Manifest | None":
     """The photos that are named or, for a file in a run folder, those of the run; None: there are neither."""
     from models.repository import read_metadata

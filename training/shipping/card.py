@@ -45,6 +45,7 @@ def _facts(metadata: ModelMetadata) -> list[tuple[str, object]]:
         ("licence of the weights", metadata.licence),
         ("created", f"{metadata.created}, at revision {metadata.git_revision}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in metadata.tools.items())),
+        ("photos to tell drift by", metadata.reference.pictures if metadata.reference else "none"),
     ]
 
 

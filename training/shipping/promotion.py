@@ -12,6 +12,7 @@ from training.graph.inference import OnnxClassifier
 from training.measuring.comparison import compare
 from training.photos.manifest import Manifest
 from training.shipping.card import render_card
+from training.shipping.reference import with_reference
 from training.shipping.stamp import restamp
 
 MADE_OF = "made of"
@@ -37,7 +38,8 @@ def publish(
         data: the stamped ONNX file.
         repository: where to.
         version: by default the next one.
-        test: the photos that the candidate was measured on; needed where a version stands already.
+        test: the photos that the candidate was measured on; needed where a version stands already. What they look
+            like to it is written into the file, so that a service can tell when its own look different.
         force: publishes whatever speaks against it; the reason for that, which is written into the model.
         require_metrics: refuses a model that was never measured; imported ones cannot have been.
 
@@ -57,7 +59,7 @@ def publish(
         raise PromotionError("to force a model in, give the reason: it is written into the model")
     else:
         changes["training"] = metadata.training | {"published in spite of the checks": force}
-    numbered = restamp(data, **changes)
+    numbered = restamp(data if test is None else with_reference(data, test), **changes)
     return repository.publish(numbered, render_card(read_metadata(numbered)))
 
 
