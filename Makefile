@@ -80,7 +80,7 @@ audit: .venv-dev/synced-dev  ## looks up whether a locked package has a known we
 	for lock in requirements/*.txt; do $(dev)/pip-audit --strict --disable-pip --require-hashes \
 		--progress-spinner off --requirement $$lock || failed=1; done; [ -z "$$failed" ]
 
-bench: .venv-dev/synced-dev  ## what serving adds to the work itself, in CPU time: ARGS='--rounds 5 --output bench.json'
+bench: .venv-dev/synced-dev  ## what serving adds to the work itself, in CPU time: ARGS='--only sizes --rounds 5 --output bench.json'
 	$(dev)/python -m loadtest.bench $(ARGS)
 
 image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BASE=… FLAGS=…

@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from loadtest.overload import Arrivals, first_model, percentiles, probe
+from loadtest.arrivals import Arrivals, Request, percentiles
+from loadtest.overload import first_model, probe
 from loadtest.photos import THUMBNAIL, flat_png, jpeg
 from loadtest.processes import server
 
@@ -30,11 +31,12 @@ def run(
     photo, large = jpeg(THUMBNAIL, 1), flat_png(LARGE)
     with server() as (address, _), ProcessPoolExecutor(1) as pool:
         path = f"/v1/models/{first_model(address)}:predict"
-        asyncio.run(Arrivals(address, path, photo).ask_again(1, _WARM_UP_S))  # what the first ones meet is no measure
-        alone = Arrivals(address, path, photo)
+        warming = Arrivals(address, Request(path, photo))  # what the first ones meet is no measure
+        asyncio.run(warming.ask_again(1, _WARM_UP_S))
+        alone = Arrivals(address, Request(path, photo))
         asyncio.run(alone.ask_again(1, duration_s))
         probing = pool.submit(probe, address, duration_s)
-        beside, others = Arrivals(address, path, photo), Arrivals(address, path, large)
+        beside, others = Arrivals(address, Request(path, photo)), Arrivals(address, Request(path, large))
         asyncio.run(_both(beside, others, clients, duration_s))
         typer.echo(json.dumps(report(alone, beside, others, probing.result()), indent=2))
 

@@ -19,11 +19,16 @@ def jpeg(size: Size, seed: int) -> bytes:
         size: width and height in pixels.
         seed: the same seed makes the same bytes.
     """
+    return encoded(size, seed, "JPEG")
+
+
+def encoded(size: Size, seed: int, format_: str) -> bytes:
+    """The same picture in any of Pillow's formats."""
     random = Random(seed)  # noqa: S311 - pictures, not secrets
     shapes = _noise(random, (12, 9)).resize(size, Image.Resampling.BICUBIC)
     grain = _noise(random, size).filter(ImageFilter.BoxBlur(1))
     buffer = BytesIO()
-    Image.blend(shapes, grain, 0.4).save(buffer, "JPEG", quality=85)
+    Image.blend(shapes, grain, 0.4).save(buffer, format_, quality=85)
     return buffer.getvalue()
 
 

@@ -108,7 +108,7 @@ ENTRIES = {
     "serve": ("-c", SERVE),
     "predict": ("-m", "serving.commands.cli", "predict", "photo.jpg"),
     "upright": ("-m", "serving.commands.cli", "upright", "photo.jpg"),
-    "floor": ("-m", "serving.engine.floor"),
+    "floor": ("-m", "loadtest.bench.floor"),
     "load test": ("-m", "loadtest.cli", "--users", "1", "--duration-s", "1"),
     "train": ("-c", TRAIN),
 }
