@@ -8,6 +8,7 @@ from models.extras import DISTRIBUTION
 from training.commands.calibrating import calibrate
 from training.commands.cascading import cascade
 from training.commands.comparing import compare, speed
+from training.commands.crossvalidating import crossval
 from training.commands.evaluation import evaluate
 from training.commands.importing import import_command
 from training.commands.pages import pages
@@ -46,6 +47,7 @@ for command in (
     manifest,
     pages,
     train,
+    crossval,
     search,
     sizes,
     export,

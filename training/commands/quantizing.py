@@ -29,7 +29,9 @@ def quantize(
     models: ModelsOption = SHIPPED,
 ) -> None:
     """Makes a smaller copy of an fp32 model, calibrates it anew and measures it beside the original."""
+    from training.fitting.run_folder import STRANGERS_NAME
     from training.shipping.precision import lower_precision
+    from training.shipping.strangers import Strangers
 
     with one_sentence():
         original = model_file(model)
@@ -37,7 +39,11 @@ def quantize(
         if manifest is None:
             raise TrainingError(f"name the photos of {model}: they calibrate and measure the copy")
         copy = output or original.with_name(f"{original.stem}.{precision}.onnx")
-        copy.write_bytes(lower_precision(original.read_bytes(), manifest, precision, ranges, robustness=robustness))
+        strangers = Strangers.read(original.with_name(STRANGERS_NAME))
+        smaller = lower_precision(
+            original.read_bytes(), manifest, precision, ranges, robustness=robustness, strangers=strangers
+        )
+        copy.write_bytes(smaller)
         _show(original, copy)
         if publish:
             publish_file(copy, models, photos=photos or [original.with_name("manifest.csv")])

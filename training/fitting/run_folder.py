@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # most read a folder and need no Keras, which takes seconds t
     import keras
 
 History = list[dict[str, float]]
+STRANGERS_NAME = "strangers.csv"
 
 
 def best_epoch(history: History) -> int:
@@ -53,6 +54,11 @@ class RunFolder:
     def onnx(self) -> Path:
         """The exported model."""
         return self.path / "model.onnx"
+
+    @property
+    def strangers(self) -> Path:
+        """Answers about sources, each of a model that never saw it: see ``shipping.strangers``."""
+        return self.path / STRANGERS_NAME
 
     def history(self) -> History:
         """What was measured, one entry a finished epoch."""

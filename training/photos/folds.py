@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models.errors import ManifestError
 from training.photos.manifest import Manifest, Photo
+from training.photos.near_duplicates import near_pairs
 from training.photos.scan import scan
 from training.photos.tasks import Task
 
@@ -22,14 +23,22 @@ def joined(photos: Manifest, over: Sequence[Path], task: Task) -> Manifest:
         task: gives labels.
     """
     added = scan(over, task, known=photos)
-    theirs = {photo.group for photo in photos.photos}
+    known = _resembling(photos.photos, added.photos)
     fresh = (
         replace(photo, path=str(added.file(photo).resolve()), split=_learned(photo))
         for photo in added.photos
-        if photo.group not in theirs
+        if photo.sha256 not in known
     )
     mine = (replace(photo, path=str(photos.file(photo).resolve())) for photo in photos.photos)
     return Manifest(Path(), (*mine, *fresh))
+
+
+def _resembling(known: Sequence[Photo], added: Sequence[Photo]) -> frozenset[str]:
+    """The digests of added photos that are near-duplicates of known ones, or in a group with one."""
+    pairs = near_pairs([photo.dhash for photo in (*known, *added)])
+    alike = {int(second) - len(known) for first, second in pairs if first < len(known) <= second}
+    groups = {photo.group for photo in known}
+    return frozenset(photo.sha256 for place, photo in enumerate(added) if place in alike or photo.group in groups)
 
 
 def _learned(photo: Photo) -> str:

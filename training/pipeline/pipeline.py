@@ -14,6 +14,7 @@ from training.photos.dataset import load_photos
 from training.pipeline.beginning import Run
 from training.shipping.calibration import calibrated
 from training.shipping.stamp import describe
+from training.shipping.strangers import Strangers
 
 PARITY_PICTURES = 64
 
@@ -38,7 +39,8 @@ def export_run(run: Run) -> None:
     data = export(network, pictures)
     metadata = describe(run.recipe, run.task, data, run.manifest, run.folder.history())
     photos = run.manifest.split("calibration")
-    run.folder.onnx.write_bytes(calibrated(data, metadata, photos, run.task, pictures))
+    strangers = Strangers.read(run.folder.strangers)
+    run.folder.onnx.write_bytes(calibrated(data, metadata, photos, run.task, pictures, strangers=strangers))
 
 
 def best_network(run: Run) -> keras.Model:

@@ -24,6 +24,7 @@ from training.photos.manifest import Manifest
 from training.photos.tasks import Task
 from training.shipping.golden import golden_samples
 from training.shipping.stamp import stamp
+from training.shipping.strangers import Strangers, for_strangers
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 
 CONFIDENCE = 0.95
@@ -39,6 +40,7 @@ def calibrated(
     pictures: NDArray[np.uint8],
     *,
     together: bool = False,
+    strangers: Strangers | None = None,
 ) -> bytes:
     """Fits scaling and thresholds to what the file that ships answers: rounding makes a network less sure, or surer.
 
@@ -49,6 +51,7 @@ def calibrated(
         task: of the model.
         pictures: ``uint8[M,H,W,C]`` to check the baked scaling on.
         together: one threshold for all labels; those made by turning share one in any case.
+        strangers: where the recipe was cross-validated: scaling and thresholds hold for them too.
 
     Returns:
         The file, scaled and stamped, with its golden samples.
@@ -57,11 +60,16 @@ def calibrated(
     if photos.photos:
         data = with_scaling(data, UNSCALED, pictures)
         answers = ask(data, metadata.preprocessing, photos, task)
-        scaling = fit_scaling(answers)
+        scaling = fit_scaling(answers if strangers is None else strangers.answers)
         data = with_scaling(data, scaling, pictures)
-        answers = replace(answers, probabilities=scaled(answers.probabilities, scaling))
-        metadata = with_certainty(metadata, answers, task.allowed_error, together=together or task.made_by == "turning")
-        fact = f"{scaling}, fitted on {len(photos.photos)} photos"
+        if strangers is None:
+            answers = replace(answers, probabilities=scaled(answers.probabilities, scaling))
+            together = together or task.made_by == "turning"
+            metadata = with_certainty(metadata, answers, task.allowed_error, together=together)
+            fact = f"{scaling}, fitted on {len(photos.photos)} photos"
+        else:
+            metadata = for_strangers(metadata, strangers, answers, task)
+            fact = f"{scaling}, fitted on {len(strangers.folds)} photos of sources that were strange to who answered"
     changes = {
         "graph_sha256": graph_sha256(data),
         "golden_samples": golden_samples(data, metadata.preprocessing),

@@ -16,6 +16,7 @@ from training.photos.tasks import Task, task_of
 from training.shipping.calibration import calibrated
 from training.shipping.samples import sample_pictures
 from training.shipping.stamp import stamp
+from training.shipping.strangers import Strangers
 
 LowerPrecision = Literal["int8", "fp16"]
 CALIBRATION_PICTURES = 200
@@ -35,6 +36,7 @@ def lower_precision(
     ranges: Ranges = "minmax",
     *,
     robustness: bool = False,
+    strangers: Strangers | None = None,
 ) -> bytes:
     """Makes, calibrates and measures a copy.
 
@@ -45,6 +47,7 @@ def lower_precision(
         precision: of the copy.
         ranges: for int8; see ``quantization.to_int8``.
         robustness: measures the copy on damaged copies of the test photos too.
+        strangers: see ``calibration.calibrated``.
 
     Returns:
         The stamped copy, with its own golden samples, metrics, and ``against_fp32``.
@@ -58,7 +61,7 @@ def lower_precision(
     pictures = sample_pictures(manifest.split("train"), task, metadata.preprocessing, CALIBRATION_PICTURES)
     data = to_int8(original, pictures, ranges) if precision == "int8" else to_fp16(original)
     described = _described(metadata, precision, ranges)
-    copy = calibrated(data, described, manifest.split("calibration"), task, pictures)
+    copy = calibrated(data, described, manifest.split("calibration"), task, pictures, strangers=strangers)
     return _measured(original, copy, manifest.split("test"), task, robustness)
 
 

@@ -25,15 +25,12 @@ from training.photos.dataset import Photos, sampling_weights
 from training.photos.folds import dealt
 from training.photos.manifest import SPLITS, Manifest, Photo
 from training.photos.tasks import Task, task_of
-from training.shipping.few_sources import CONFIDENCE, SLACK, certain_from_few
+from training.shipping.deciding import decided, promise
 from training.shipping.golden import golden_samples
 from training.shipping.stamp import sources_of, stamp
 from training.shipping.strangers import told
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 from training.shipping.versions import git_revision
-
-FALSE_ALARMS = 0.05
-"""Of the first label's photos, this share may be taken for the second, of the new sources and of the old ones alike."""
 
 _STRENGTH = 1e-3  # of the data against the prior, as scikit-learn's C; features are standardised
 _STEPS = 100
@@ -87,7 +84,7 @@ def refitted(data: bytes, photos: Manifest, fresh: frozenset[str], folds: int, l
     scaling = fit_scaling(strangers)
     strangers, known = (replace(each, probabilities=scaled(each.probabilities, scaling)) for each in (strangers, known))
     file = with_scaling(raw, scaling, _noise(metadata))
-    described = _decided(metadata, strangers, known, task)
+    described = decided(metadata, strangers, known, task)
     described = described.model_copy(update=_facts(file, metadata, described, strangers, photos, limits, folds))
     test = photos.split("test")
     metrics = measure(ask(file, described.preprocessing, test, task), described, test.digest(task.label_names))
@@ -164,37 +161,6 @@ def _noise(metadata: ModelMetadata) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (8, *metadata.preprocessing.shape), dtype=np.uint8)
 
 
-def _decided(metadata: ModelMetadata, strangers: Answers, known: Answers, task: Task) -> ModelMetadata:
-    """The thresholds that hold on the new sources and on the old photos alike: each time the stricter one."""
-    threshold = max(threshold_for(answers) for answers in (strangers, known))
-    decided = metadata.model_copy(update={"decision_threshold": threshold})
-    labels = [
-        label.model_copy(update={"certain_from": _stricter(decided, index, (strangers, known), task.allowed_error)})
-        for index, label in enumerate(metadata.labels)
-    ]
-    return decided.model_copy(update={"labels": tuple(labels)})
-
-
-def threshold_for(answers: Answers) -> float:
-    """The lowest probability of the second label from which ``FALSE_ALARMS`` are kept; all answers count once."""
-    others = np.sort(answers.probabilities[answers.labels == 0, 1])[::-1]
-    allowed = int(FALSE_ALARMS * len(others))
-    return float(np.nextafter(others[allowed], np.float32(2))) if allowed < len(others) else 0.0
-
-
-def _stricter(metadata: ModelMetadata, label: int, both: Sequence[Answers], allowed_error: float) -> float | None:
-    found = []
-    for answers in both:
-        verdicts = judge(answers, metadata)
-        mine = verdicts.answered == label
-        found.append(
-            certain_from_few(
-                verdicts.probability[mine], verdicts.right[mine], allowed_error, answers.group_numbers[mine]
-            )
-        )
-    return None if None in found else max(threshold for threshold in found if threshold is not None)
-
-
 def _facts(
     file: bytes,
     before: ModelMetadata,
@@ -218,13 +184,7 @@ def _facts(
         | {
             "made of": f"{before.name}/{before.version}, its last layer learned anew",
             "photos": ", ".join(f"{len(photos.split(name).photos)} {name}" for name in SPLITS),
-            "certain": f"of {count} sources that a model did not learn from, at most {_allowed(before):.0%} of its "
-            f"certain answers were wrong; of others like them at most {SLACK * _allowed(before):.0%}, "
-            f"with {CONFIDENCE:.0%} confidence",
+            "certain": promise(strangers, task_of(before.labels)),
         }
-        | {f"{folds}-fold over {count} sources": told(strangers, after)},
+        | {f"{folds}-fold over {count} sources": told(strangers, judge(strangers, after), after.label_names)},
     }
-
-
-def _allowed(metadata: ModelMetadata) -> float:
-    return task_of(metadata.labels).allowed_error

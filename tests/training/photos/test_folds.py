@@ -1,4 +1,5 @@
 import pytest
+from PIL import Image, ImageEnhance
 
 from models.errors import ManifestError
 from training.photos.folds import dealt, joined
@@ -42,11 +43,15 @@ def test_joined_photos_change_no_split_and_join_no_test(folders, tmp_path, crops
     old = scan([folders], TASK)
     copied = old.file(old.photos[0])
     (tmp_path / old.photos[0].label / "copy.png").write_bytes(copied.read_bytes())
+    with Image.open(copied) as image:
+        ImageEnhance.Brightness(image).enhance(0.9).save(tmp_path / old.photos[0].label / "darker.png")
     both = joined(old, [tmp_path], TASK)
     assert [photo.split for photo in both.photos[: len(old.photos)]] == [photo.split for photo in old.photos]
     added = both.photos[len(old.photos) :]
     assert {photo.split for photo in added} <= {"train", "validation"}
-    assert not any(photo.path.endswith("copy.png") for photo in added)  # it resembles one that is known
+    assert not any(
+        photo.path.endswith(("copy.png", "darker.png")) for photo in added
+    )  # they resemble one that is known
     assert len(added) > 30
     both.write(tmp_path / "both.csv")
     assert all(Manifest.read(tmp_path / "both.csv").file(photo).exists() for photo in both.photos)

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import TrainingError
+from models.repository import read_metadata
+from training.fitting.run_folder import RunFolder
+from training.photos.manifest import Manifest
+from training.pipeline.beginning import open_run
+from training.pipeline.crossval import cross_validated, fold_of
+from training.shipping.strangers import Strangers
+
+
+@pytest.fixture(scope="module")
+def albums(crops, tmp_path_factory) -> Path:
+    """Six albums of photos that no other folder holds."""
+    root = tmp_path_factory.mktemp("albums")
+    ordered = sorted(crops, key=lambda crop: float(np.asarray(crop).mean()))
+    lines = ["file,source,cluster"]
+    for label, chosen in (("dark", ordered[60:90]), ("bright", ordered[-90:-60])):
+        (root / label).mkdir()
+        for index, crop in enumerate(chosen):
+            crop.save(root / label / f"{index}.png")
+            lines.append(f"{label}/{index}.png,album{index % 6},album{index % 6}")
+    (root / "manifest.csv").write_text("\n".join(lines))
+    return root
+
+
+@pytest.fixture(scope="module")
+def validated(workshop, folders, albums, tmp_path_factory) -> tuple[RunFolder, str]:
+    """What ``loupe-train crossval`` left, of two folds and two epochs each."""
+    root = tmp_path_factory.mktemp("crossval")
+    recipe = root / "brightness.toml"
+    recipe.write_text(workshop.recipe(fit={"epochs": 2, "batch_size": 8, "warmup_epochs": 0.5}).to_toml())
+    from typer.testing import CliRunner
+
+    from training.commands.cli import app
+
+    run = root / "runs/brightness"
+    beside = root / "beside"
+    (beside / "dark").mkdir(parents=True)
+    for index in range(4):
+        Image.fromarray(np.random.default_rng(index).integers(0, 60, (40, 40, 3), np.uint8)).save(
+            beside / f"dark/{index}.png"
+        )
+    arguments = ["crossval", recipe, folders, "--over", albums, "--with", beside, "--folds", 2, "--run", run]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    return RunFolder(run), result.output
+
+
+def test_each_source_is_answered_by_a_model_that_never_saw_it(validated):
+    run, _ = validated
+    photos = Manifest.read(run.manifest)
+    strangers = Strangers.read(run.strangers)
+    fresh = [photo.source for photo in photos.photos if photo.source.startswith("album")]
+    assert sorted(strangers.answers.sources) == sorted(fresh)
+    assert not any(photo.source.startswith("album") for photo in photos.split("test", "calibration").photos)
+    for number in (1, 2):
+        fold = Manifest.read(run.path / f"fold-{number}/manifest.csv")
+        asked = {photo.source for photo in fold.split("test").photos}
+        assert asked == {
+            source for source, mine in zip(strangers.answers.sources, strangers.folds, strict=True) if mine == number
+        }
+        learned = {photo.source for photo in fold.split("train", "validation").photos}
+        assert asked.isdisjoint(learned)
+        assert "beside" in learned
+        assert all(fold.file(photo).is_file() for photo in fold.photos)
+
+
+def test_the_command_tells_each_fold_and_all(validated):
+    _, output = validated
+    rows = [line.split("│")[1].strip() for line in output.splitlines() if line.startswith("│")]
+    assert rows == ["1", "2", "all"]
+    assert "next: loupe-train train" in output
+
+
+def test_what_is_done_is_not_done_again(validated):
+    run, _ = validated
+    before = {path: path.stat().st_mtime_ns for path in run.path.glob("fold-*/history.csv")}
+    opened = open_run(run.path)
+    over = frozenset(f"album{n}" for n in range(6))
+    again = cross_validated(opened, over, 2, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert np.array_equal(again.answers.labels, Strangers.read(run.strangers).answers.labels)
+
+
+def test_the_run_s_model_heeds_what_the_folds_showed(validated, loupe_train):
+    run, _ = validated
+    result = loupe_train("train", run.recipe, run.manifest, "--run", run.path)
+    assert result.exit_code == 0, result.output
+    metadata = read_metadata(run.onnx.read_bytes())
+    assert "AUC" in metadata.training["2-fold over 6 sources"]
+    count = len(Strangers.read(run.strangers).folds)
+    assert f"{count} photos of sources that were strange" in metadata.training["temperature"]
+    assert metadata.decision_threshold != 0.5
+    result = loupe_train("quantize", run.path)
+    assert result.exit_code == 0, result.output
+    smaller = read_metadata((run.path / "model.int8.onnx").read_bytes())
+    assert f"{count} photos of sources that were strange" in smaller.training["temperature"]
+
+
+def test_only_two_labels_of_folders(validated, upright_photos, workshop, tmp_path):
+    run, _ = validated
+    opened = open_run(run.path)
+    turning = workshop.recipe(task="orientation", decision_threshold=None, input={"width": 20})
+    with pytest.raises(TrainingError, match="only such are cross-validated"):
+        cross_validated(
+            type(opened)(opened.folder, turning, opened.manifest, opened.cache), frozenset(), 2, resume=True
+        )
+
+
+def test_a_fold_leaves_the_test_split_alone(validated):
+    opened = open_run(validated[0].path)
+    fold = fold_of(opened, 9, frozenset({"album1"}))
+    assert {photo.source for photo in fold.manifest.split("test").photos} == {"album1"}
+    assert fold.recipe == opened.recipe == open_run(fold.folder.path).recipe

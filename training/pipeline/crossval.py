@@ -1,0 +1,100 @@
+"""A recipe, cross-validated over sources: what strangers may expect of it, and the thresholds that hold for them.
+
+Each fold is a run of its own, in a folder of the run's, and is not trained again once its answers are written.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from models.errors import TrainingError
+from training.fitting.run_folder import RunFolder
+from training.graph.export import export
+from training.measuring.evaluation import Answers, ask
+from training.measuring.ranking import ranking_interval, recall_at_95_specificity, roc_auc
+from training.photos.dataset import load_photos
+from training.photos.folds import dealt
+from training.pipeline.beginning import Run
+from training.pipeline.pipeline import PARITY_PICTURES, best_network, train
+from training.shipping.strangers import Strangers
+
+
+def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool) -> Strangers:
+    """Trains a model for each fold, and asks it about the fold's sources.
+
+    Args:
+        run: its folder gets ``strangers.csv``, with all answers, which calibration heeds from then on.
+        over: the sources that are dealt to folds; all other photos that may be learned from, each fold learns from.
+        folds: how many.
+        resume: goes on where an interrupted one stopped.
+
+    Raises:
+        TrainingError: the recipe does not tell two labels apart, or there are fewer sources than folds.
+    """
+    if len(run.task.labels) != 2 or run.task.made_by != "folder":
+        raise TrainingError(
+            f"{run.recipe.name} does not tell two labels of photos apart; only such are cross-validated"
+        )
+    run.folder.strangers.unlink(missing_ok=True)  # of an earlier one: it says nothing of what begins here
+    hands = dealt([photo for photo in run.manifest.photos if photo.source in over], folds)
+    strangers = Strangers.together(list(_answers(run, hands, resume)))
+    strangers.write(run.folder.strangers)
+    return strangers
+
+
+def _answers(run: Run, hands: Iterable[list[str]], resume: bool) -> Iterator[Answers]:
+    for number, held_back in enumerate(hands, 1):
+        fold = fold_of(run, number, frozenset(held_back))
+        done = Strangers.read(fold.folder.strangers) if resume else None
+        if done is None:
+            keras.utils.clear_session()  # Keras would keep every network
+            train(fold, resume=resume)
+            done = Strangers.together([_asked(fold)])
+            done.write(fold.folder.strangers)
+        yield done.answers
+
+
+def fold_of(run: Run, number: int, held_back: frozenset[str]) -> Run:
+    """A run in a folder of the run's own, whose test photos are those of the sources that are held back.
+
+    Args:
+        run: of all photos.
+        number: of the fold, from 1.
+        held_back: names of sources.
+    """
+    photos = (
+        replace(photo, split="test") if photo.source in held_back else photo
+        for photo in run.manifest.photos
+        if photo.split != "test"
+    )
+    folder = RunFolder(run.folder.path / f"fold-{number}")
+    folder.path.mkdir(exist_ok=True)
+    manifest = replace(run.manifest, photos=tuple(photos))
+    manifest.write(folder.manifest)
+    folder.recipe.write_text(run.recipe.to_toml(), encoding="utf-8")
+    return replace(run, folder=folder, manifest=manifest)
+
+
+def _asked(fold: Run) -> Answers:
+    """What the fold's best weights say of its test photos, unscaled."""
+    watched = load_photos(fold.manifest.split("validation"), fold.task, fold.recipe.input, fold.cache)
+    data = export(best_network(fold), np.array(watched.pixels[:PARITY_PICTURES]))
+    return ask(data, fold.recipe.input, fold.manifest.split("test"), fold.task)
+
+
+def figures(strangers: Strangers) -> list[tuple[str, ...]]:
+    """By fold and together: how many photos, AUC and recall at 95 % specificity, with intervals over sources."""
+    rows = [(str(fold), *_row(strangers.part(strangers.folds == fold))) for fold in np.unique(strangers.folds)]
+    return [*rows, ("all", *_row(strangers.answers))]
+
+
+def _row(answers: Answers) -> tuple[str, ...]:
+    scores, second = answers.probabilities[:, 1].astype(np.float64), answers.labels == 1
+    groups = answers.group_numbers
+    shown = []
+    for ranking in (roc_auc, recall_at_95_specificity):
+        low, high = ranking_interval(ranking, scores, second, groups)
+        shown.append(f"{ranking(scores, second):.3f} ({low:.3f} to {high:.3f})")
+    return str(len(scores)), *shown
