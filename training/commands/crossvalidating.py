@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.commands.parameters import BesideOption
 from training.networks.backend import import_keras
 from training.reporting.terminal import one_sentence, say, show_counts, show_table
 
@@ -23,9 +24,7 @@ def crossval(
         list[Path],
         typer.Option("--over", help="A folder whose sources (people's albums, say) are dealt to folds; repeatable."),
     ],
-    beside: Annotated[
-        list[Path] | None, typer.Option("--with", help="A folder to learn from and never to test on; repeatable.")
-    ] = None,
+    beside: BesideOption = None,
     folds: Annotated[int, typer.Option(min=2, help="How many models are trained.")] = 5,
     run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/<name of the recipe>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted one stopped.")] = False,

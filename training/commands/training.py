@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.errors import TrainingError
-from training.commands.parameters import SHIPPED, ModelsOption, RunArgument
+from training.commands.parameters import SHIPPED, BesideOption, ModelsOption, RunArgument
 from training.commands.publishing import publish_file
 from training.networks.backend import import_keras
 from training.reporting.terminal import one_sentence, say, show_counts, show_metrics
@@ -32,11 +32,13 @@ def manifest(
     leave_out: Annotated[
         list[str] | None, typer.Option(help="A source whose photos are the test split and nothing else; repeatable.")
     ] = None,
+    beside: BesideOption = None,
     learn_from: Annotated[
         float, typer.Option(min=0, max=1, help="Keep this share of the training photos: for a learning curve.")
     ] = 1.0,
 ) -> None:
     """Lists photos with digest, size, label, group of near-duplicates and split."""
+    from training.photos.folds import joined
     from training.photos.manifest import Manifest
     from training.photos.scan import scan
     from training.photos.tasks import task_named
@@ -44,6 +46,8 @@ def manifest(
     with one_sentence():
         known = Manifest.read(output) if output.exists() else None
         listed = scan(photos, task_named(task), own_splits=own_splits, known=known)
+        if beside:
+            listed = joined(listed, beside, task_named(task))
         if not own_splits:
             listed.check_splits()
         if leave_out:

@@ -123,6 +123,18 @@ def test_a_file_is_measured_on_any_photos(trained, loupe_train, tmp_path):
     assert f"{written['accuracy']:.2%} right on 120 test images" in result.output
 
 
+def test_what_is_only_learned_from_joins_no_test(folders, loupe_train, tmp_path, crops):
+    (tmp_path / "more/bright").mkdir(parents=True)
+    for index, crop in enumerate(crops[100:130]):
+        crop.rotate(90).save(tmp_path / f"more/bright/{index}.png")
+    path = tmp_path / "photos.csv"
+    assert loupe_train("manifest", folders, "-o", path, "--with", tmp_path / "more").exit_code == OK
+    photos = Manifest.read(path)
+    splits = {photo.split for photo in photos.photos if photo.source == "more"}
+    assert splits <= {"train", "validation"}
+    assert len([photo for photo in photos.photos if photo.source == folders.name]) == 120
+
+
 def test_manifest_lists_photos_and_keeps_what_it_listed(folders, loupe_train, tmp_path, crops):
     photos = tmp_path / "photos"
     shutil.copytree(folders, photos)
