@@ -13,6 +13,7 @@
     │   ├── RequestTooLargeError      too many bytes or images in one request
     │   ├── RequestTimeoutError       the body arrives too slowly
     │   ├── HeadersTooLargeError      the headers have too many bytes
+    │   ├── OtherModelsError          the output holds answers of other models
     │   ├── UnauthorizedError         the key or token is missing or wrong
     │   └── ForbiddenError            control calls are off
     ├── ServiceError                  the service cannot answer now
@@ -93,6 +94,10 @@ class RequestTimeoutError(RequestError):
 
 class HeadersTooLargeError(RequestError):
     """The request's headers have too many bytes."""
+
+
+class OtherModelsError(RequestError):
+    """The output that would be gone on with holds answers of other models."""
 
 
 class UnauthorizedError(RequestError):

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from models.errors import ImageTooLargeError, LoupeError
+from models.errors import LoupeError
 from serving.settings import DeviceName
 
 FAILED = 1
@@ -41,11 +42,17 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _AS_WIDE_AS_NEEDED)
 
 
-def reason(error: LoupeError | OSError) -> str:
-    """Why a file failed, without repeating its name, and which setting would change that."""
-    if isinstance(error, ImageTooLargeError) and error.limit is not None:
-        return f"{error}; LOUPE_MAX_IMAGE_{error.limit.upper()} allows more"
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+def progress_bar() -> Progress:
+    """On stderr, and only where a person looks at it."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
 
 
 def shown(name: str | Path) -> str:

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from models.errors import LoupeError, ModelNotFoundError
-from serving.commands.common import FAILED, DeviceOption, ModelsOption, console, one_sentence
-from serving.commands.pipeline import in_order, progress_bar, read_photo
-from serving.commands.score import Score, ScoreTable
-from serving.commands.score_file import SUFFIXES, open_scores
+from serving.commands.choosing import choose, refusing_others
+from serving.commands.common import FAILED, DeviceOption, ModelsOption, console, one_sentence, progress_bar
+from serving.commands.score_table import ScoreTable
 from serving.commands.tally import Tally, other_files
-from serving.commands.walking import READ, Photo, photos
-from serving.service import PredictionService
+from serving.scoring.pictures import pictures_in
+from serving.scoring.score_file import SUFFIXES, open_scores
+from serving.scoring.scorer import Scorer
+from serving.scoring.walking import READ, photos
 from serving.settings import Settings
 
 
@@ -52,47 +52,22 @@ def predict(
 async def _predict(
     settings: Settings, names: list[str] | None, paths: list[Path], output: Path | None, *, as_json: bool
 ) -> Tally:
-    service = PredictionService.load(settings)
-    try:
-        asked = [service.classifier(name).metadata.name for name in names or service.default_names]
-        scorer, tally = _Scorer(service, asked), Tally(paths, sum(1 for _ in photos(paths, READ)))
+    with Scorer(settings) as scorer:
+        choose(scorer, names)
+        tally = Tally(paths, sum(1 for _ in photos(paths, READ)))
         if output is not None:
             await _keep(scorer, paths, output, tally)
         else:
             await _tell(scorer, paths, tally, as_json=as_json)
-        tally.tell(other_files(paths, READ))
-        return tally
-    except ModelNotFoundError as error:
-        raise typer.BadParameter(str(error), param_hint="--model") from None
-    finally:
-        service.close()
+    tally.tell(other_files(paths, READ))
+    return tally
 
 
-class _Scorer:
-    def __init__(self, service: PredictionService, names: list[str]) -> None:
-        self._service = service
-        self.names = names
-
-    async def score(self, photo: Photo) -> Score:
-        """The answer of every model for one photo, as the server would give it."""
-        try:
-            data = await asyncio.to_thread(read_photo, photo.path, self._service.settings)
-            answers = await self._service.predict(self.names, [data])
-        except (LoupeError, OSError) as error:
-            return Score(str(photo.path), error, {})
-        return Score(str(photo.path), answers.images[0], answers.versions)
-
-    @property
-    def settings(self) -> Settings:
-        """Of the service."""
-        return self._service.settings
-
-
-async def _tell(scorer: _Scorer, paths: list[Path], tally: Tally, *, as_json: bool) -> None:
+async def _tell(scorer: Scorer, paths: list[Path], tally: Tally, *, as_json: bool) -> None:
     table = ScoreTable()
     with progress_bar() as bar:
         task = bar.add_task("asking", total=tally.found)
-        async for score in in_order(photos(paths, READ), scorer.score, scorer.settings):
+        async for score in scorer.scores(pictures_in(paths)):
             tally.add(score)
             if as_json:
                 typer.echo(json.dumps(score.to_json()))
@@ -103,15 +78,14 @@ async def _tell(scorer: _Scorer, paths: list[Path], tally: Tally, *, as_json: bo
         console().print(table.rich())
 
 
-async def _keep(scorer: _Scorer, paths: list[Path], output: Path, tally: Tally) -> None:
-    with open_scores(output, scorer.names) as scores, progress_bar() as bar:
-        answered, failed = scores.told.answered, scores.told.failed
-        scores.forget_failures({str(photo.path) for photo in photos(paths, READ)} if failed else ())
+async def _keep(scorer: Scorer, paths: list[Path], output: Path, tally: Tally) -> None:
+    with refusing_others("--output"), open_scores(output, scorer.versions) as scores, progress_bar() as bar:
+        answered = scores.told.answered
+        scores.forget_failures(picture.name for picture in pictures_in(paths))
         task = bar.add_task("asking", total=tally.found)
-        new = (photo for photo in photos(paths, READ) if str(photo.path) not in answered)
-        before = sum(1 for photo in photos(paths, READ) if str(photo.path) in answered)
+        before = sum(1 for picture in pictures_in(paths) if picture.name in answered)
         bar.advance(task, before)
-        async for score in in_order(new, scorer.score, scorer.settings):
+        async for score in scorer.scores(one for one in pictures_in(paths) if one.name not in answered):
             tally.add(score)
             scores.write(score)
             bar.advance(task)

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from serving.commands.common import console, reason, shown
-from serving.commands.score import Score
+from serving.commands.common import console, shown
+from serving.scoring.score import Score, reason
 
 _REASONS, _KINDS = 10, 12  # told of each; some reasons name sizes
 

@@ -11,12 +11,12 @@ from models.errors import ImageTooLargeError, LoupeError, UnsupportedImageError
 from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.memory import Judgement, Known
-from serving.commands.common import reason
 from serving.commands.companions import Companions
 from serving.commands.outcome import Action, Outcome
-from serving.commands.pipeline import read_photo
 from serving.commands.sidecars import packet_of, sidecar_of, told_in, turned_packet
-from serving.commands.walking import TURNED, Photo
+from serving.scoring.reading import read_photo
+from serving.scoring.score import reason
+from serving.scoring.walking import TURNED, Photo
 from serving.settings import Settings
 from serving.upright.photo_file import PhotoFile
 from serving.upright.straightening import Straightener, Upright

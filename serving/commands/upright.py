@@ -13,12 +13,12 @@ from models.errors import RequestError
 from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.undo_log import UndoLog
-from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, shown
+from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, progress_bar, shown
 from serving.commands.gallery import Gallery, excluded_in
 from serving.commands.outcome import Outcome, Report
-from serving.commands.pipeline import in_order, progress_bar
 from serving.commands.turning import Turner, Turning
-from serving.commands.walking import TURNED, photos, trees
+from serving.scoring.pipeline import in_order
+from serving.scoring.walking import TURNED, photos, trees
 from serving.service import PredictionService
 from serving.settings import Settings
 from serving.upright.straightening import MODEL, Straightener

@@ -124,7 +124,7 @@ def test_wrong_use_is_told(loupe, tree, tmp_path, suffix):
 
 
 def test_parquet_names_its_extra(loupe, tree, monkeypatch):
-    monkeypatch.setattr("serving.commands.score_file.find_spec", lambda _: None)
+    monkeypatch.setattr("serving.scoring.score_file.find_spec", lambda _: None)
     result = loupe("predict", tree, "--output", "scores.parquet")
     assert result.exit_code == FAILED
     assert "need the extra `parquet`" in result.stderr

@@ -1,18 +1,16 @@
-"""Score: what the models said of one file, as a document, as rows, and as a table for people."""
+"""Score: what the models said of one file, as a document and as rows."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from rich.markup import escape
-from rich.table import Column, Table
-
-from models.errors import LoupeError
-from serving.commands.common import reason, shown
+from models.errors import ImageTooLargeError, LoupeError
 from serving.engine.classifier import Prediction
 
 COLUMNS = ("file", "model", "version", "label", "probability", "certain", "probabilities", "attributes", "error")
-_ROWS = 1000
+
+Row = dict[str, object]
+"""One model's answer for one file, by ``COLUMNS``; or, without a model, why there is none."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Score:
         results = {name: asdict(prediction) for name, prediction in self.answer.items()}
         return {"file": self.file, "results": results, "versions": dict(self.versions)}
 
-    def rows(self) -> Iterator[dict[str, object]]:
+    def rows(self) -> Iterator[Row]:
         """A row for each model, with all ``COLUMNS``; what is no number or text is JSON."""
         nothing = dict.fromkeys(COLUMNS)
         if isinstance(self.answer, Exception):
@@ -53,27 +51,8 @@ class Score:
             yield {**nothing, "file": self.file, "model": name, "version": self.versions[name], **facts, **documents}
 
 
-class ScoreTable:
-    """The first files' answers; how many more there are."""
-
-    def __init__(self) -> None:
-        self._table = Table(Column("file", overflow="fold"), "model", "label", "probability", "certain", box=None)
-        self._more = 0
-
-    def add(self, score: Score) -> None:
-        """Adds a row for each model."""
-        file = escape(shown(score.file))
-        if self._table.row_count >= _ROWS:
-            self._more += 1
-        elif isinstance(score.answer, Exception):
-            self._table.add_row(file, "", f"[red]{escape(reason(score.answer))}[/red]")
-        else:
-            for name, one in score.answer.items():
-                certain = "yes" if one.certain else "no"
-                self._table.add_row(file, name, escape(one.label), f"{one.probability:.3f}", certain)
-
-    def rich(self) -> Table:
-        """To be printed."""
-        if self._more:
-            self._table.add_row(f"… and {self._more:,} more files; --json or --output tells all")
-        return self._table
+def reason(error: LoupeError | OSError) -> str:
+    """Why a file failed, without repeating its name, and which setting would change that."""
+    if isinstance(error, ImageTooLargeError) and error.limit is not None:
+        return f"{error}; LOUPE_MAX_IMAGE_{error.limit.upper()} allows more"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,20 +1,19 @@
 """Files of scores: CSV, JSON lines or Parquet, which can be gone on with, also after a crash."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
-import typer
-
-from models.errors import RequestError
+from models.errors import OtherModelsError, RequestError
 from models.extras import how_to_install
-from serving.commands.score import Score
-from serving.commands.score_lines import CSV, JSON, ROWS, Lines, Told
+from serving.scoring.lines import CSV, JSON, ROWS, Lines, Told
+from serving.scoring.score import Score
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+_BLOCK = 64 * 1024
 
 
 class Scores(Protocol):
@@ -31,7 +30,7 @@ class Scores(Protocol):
     def write(self, score: Score) -> None:
         """Keeps one file's; in one piece, whenever the process is killed."""
 
-    def forget_failures(self, files: Collection[str]) -> None:
+    def forget_failures(self, files: Iterable[str]) -> None:
         """Makes place for new answers of files that have failed before."""
 
 
@@ -45,13 +44,13 @@ def open_scores(output: Path, models: Collection[str]) -> Iterator[Scores]:
 
     Raises:
         RequestError: it cannot be written or gone on with, or Parquet lacks its extra.
-        typer.BadParameter: it holds the answers of other models.
+        OtherModelsError: it holds the answers of other models.
     """
     if output.suffix.lower() == ".parquet":
         with _parquet(output, models) as scores:
             yield scores
         return
-    with _ScoreLines(output, CSV if output.suffix.lower() == ".csv" else JSON) as lines:
+    with _ScoreLines(output, CSV if output.suffix.lower() == ".csv" else JSON, Told.by(())) as lines:
         _refuse_others(output, lines.told, models)
         yield lines
 
@@ -59,20 +58,17 @@ def open_scores(output: Path, models: Collection[str]) -> Iterator[Scores]:
 def _refuse_others(output: Path, told: Told, models: Collection[str]) -> None:
     if told.models and told.models != set(models):
         held, asked = (", ".join(sorted(names)) for names in (told.models, models))
-        raise typer.BadParameter(
-            f"{output} holds the answers of {held}, and {asked} would be asked; name another file",
-            param_hint="--output",
-        )
+        raise OtherModelsError(f"{output} holds the answers of {held}, and {asked} would be asked; name another file")
 
 
 class _ScoreLines:
-    def __init__(self, path: Path, form: Lines) -> None:
-        self._path, self._form = path, form
+    def __init__(self, path: Path, form: Lines, told: Told) -> None:
+        self._path, self._form, self.told = path, form, told
         self.written = 0
         try:
             with path.open("ab"):
                 _drop_torn_line(path)
-            self.told = Told.by(form.entries(path))
+            told.note(form.entries(path))
             self._file = path.open("ab")
         except OSError as error:
             raise RequestError(f"{path} cannot be written: {error.strerror}") from None
@@ -92,10 +88,10 @@ class _ScoreLines:
         self._file.flush()
         self.written += 1
 
-    def forget_failures(self, files: Collection[str]) -> None:
+    def forget_failures(self, files: Iterable[str]) -> None:
         """A new file takes the old one's place in one step; what was forgotten is asked about again in any case."""
-        again = self.told.failed.intersection(files)
-        if not again:
+        again = self.told.failures(files)
+        if not len(again):
             return
         waiting = self._path.with_name(f".{self._path.name}.tmp")
         with waiting.open("wb") as file:
@@ -108,9 +104,16 @@ class _ScoreLines:
 
 def _drop_torn_line(path: Path) -> None:
     """A full disk or a lost one may leave half a line at the end."""
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(end - _BLOCK, 0)
+            file.seek(begin)
+            if (found := file.read(end - begin).rfind(b"\n")) >= 0:
+                file.truncate(begin + found + 1)
+                return
+            end = begin
+        file.truncate(0)
 
 
 @contextmanager
@@ -120,13 +123,12 @@ def _parquet(output: Path, models: Collection[str]) -> Iterator[Scores]:
         raise RequestError(
             f"Parquet files need the extra `parquet`, which is not installed: {how_to_install('parquet')}"
         )
-    from serving.commands.parquet import entries, merge
+    from serving.scoring.parquet import entries, merge
 
     gathered = output.with_name(f".{output.name}.part")
     held = Told.by(entries(output))
     _refuse_others(output, held, models)
-    with _ScoreLines(gathered, ROWS) as lines:
-        lines.told = lines.told.together_with(held)
+    with _ScoreLines(gathered, ROWS, held) as lines:
         _refuse_others(output, lines.told, models)
         yield lines
     merge(gathered, output)

@@ -9,8 +9,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from models.errors import RequestError
-from serving.commands.score import COLUMNS
-from serving.commands.score_lines import ROWS, Entry, Told
+from serving.scoring.lines import ROWS, Entry, Told
+from serving.scoring.score import COLUMNS
 
 _TYPES = {"probability": pa.float64(), "certain": pa.bool_()}
 _SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
@@ -43,10 +43,10 @@ def merge(gathered: Path, path: Path) -> None:
     has answers in both: those count once.
     """
     held, new = Told.by(entries(path)), Told.by(ROWS.entries(gathered))
-    again, waiting = new.answered | new.failed, path.with_name(f".{path.name}.tmp")
+    waiting = path.with_name(f".{path.name}.tmp")
     with pq.ParquetWriter(waiting, _SCHEMA) as writer:
         for rows in _held(path):
-            kept = [row for row in rows if row["error"] is None or row["file"] not in again]
+            kept = [row for row in rows if row["error"] is None or not new.holds(str(row["file"]))]
             writer.write_table(pa.Table.from_pylist(kept, _SCHEMA))
         for rows in _gathered(gathered):
             added = [row for row in rows if row["file"] not in held.answered]

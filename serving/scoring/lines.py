@@ -3,12 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
-from serving.commands.score import COLUMNS, Score
+from serving.scoring.names import Names
+from serving.scoring.score import COLUMNS, Score
 
 _BYTES = "surrogateescape"  # file names need not be text
 
@@ -23,25 +24,42 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Told:
-    """What a file of scores holds: the files that were answered, those that failed, and the models that answered."""
+    """What files of scores hold; names are kept on disk, as there may be millions.
 
-    answered: set[str]
-    failed: set[str]
+    Attributes:
+        answered: the files that were.
+        failed: those that have failed at some time, the answered ones among them included.
+        models: those that answered.
+    """
+
+    answered: Names
+    failed: Names
     models: set[str]
 
     @classmethod
     def by(cls, entries: Iterable[Entry]) -> Self:
         """Sums entries up."""
-        told = cls(set(), set(), set())
-        for entry in entries:
-            (told.failed if entry.failed else told.answered).add(entry.file)
-            told.models.update(entry.models)
+        told = cls(Names(), Names(), set())
+        told.note(entries)
         return told
 
-    def together_with(self, other: "Told") -> "Told":
-        """What both hold; a file that was answered in either has not failed."""
-        answered = self.answered | other.answered
-        return Told(answered, (self.failed | other.failed) - answered, self.models | other.models)
+    def note(self, entries: Iterable[Entry]) -> None:
+        """Adds what further entries tell."""
+        for entry in entries:
+            (self.failed if entry.failed else self.answered).add(entry.file)
+            self.models.update(entry.models)
+
+    def holds(self, file: str) -> bool:
+        """Whether anything is told of a file."""
+        return file in self.answered or file in self.failed
+
+    def failures(self, files: Iterable[str]) -> Names:
+        """Those of these files that failed and were not answered since."""
+        found = Names()
+        for file in files if len(self.failed) else ():
+            if file in self.failed and file not in self.answered:
+                found.add(file)
+        return found
 
 
 class Lines(Protocol):
@@ -55,7 +73,7 @@ class Lines(Protocol):
     def entries(self, path: Path) -> Iterator[Entry]:
         """What a file of such lines tells."""
 
-    def without(self, path: Path, failed: Collection[str]) -> Iterator[str]:
+    def without(self, path: Path, failed: Container[str]) -> Iterator[str]:
         """Its text but for the failures of some files."""
 
 
@@ -71,7 +89,7 @@ class _Csv:
         return map(_row_entry, cls._rows(path))
 
     @classmethod
-    def without(cls, path: Path, failed: Collection[str]) -> Iterator[str]:
+    def without(cls, path: Path, failed: Container[str]) -> Iterator[str]:
         yield cls.header
         for row in cls._rows(path):
             if not (row["error"] and row["file"] in failed):
@@ -101,7 +119,7 @@ class _Json:
         return (cls._entry(json.loads(line)) for line in cls._lines(path))
 
     @classmethod
-    def without(cls, path: Path, failed: Collection[str]) -> Iterator[str]:
+    def without(cls, path: Path, failed: Container[str]) -> Iterator[str]:
         for line in cls._lines(path):
             entry = cls._entry(json.loads(line))
             if not (entry.failed and entry.file in failed):

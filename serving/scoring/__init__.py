@@ -1,0 +1,1 @@
+"""Scoring: pictures from wherever they are kept, bytes in, rows out; what the commands and the engines share."""

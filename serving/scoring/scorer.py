@@ -1,0 +1,76 @@
+"""Scorer: pictures in, scores out; the one that the commands, Ray and Spark share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Self
+
+from models.errors import ImageError
+from serving.scoring.pictures import Picture
+from serving.scoring.pipeline import in_order
+from serving.scoring.reading import read_photo, refuse_too_large
+from serving.scoring.score import Score
+from serving.service import PredictionService
+from serving.settings import Settings
+
+
+class Scorer:
+    """Models that are loaded, and what they say of pictures.
+
+    Attributes:
+        settings: what they were loaded with.
+        versions: of each model that is asked.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Loads all models of the repository; those are asked that are by default.
+
+        Args:
+            settings: where they are, and what a picture may cost.
+
+        Raises:
+            LoupeError: as ``PredictionService.load``.
+        """
+        self.settings = settings
+        self._service = PredictionService.load(settings)
+        self.versions: dict[str, str] = {}
+        self.choose(self._service.default_names)
+
+    def choose(self, models: Sequence[str]) -> None:
+        """Has these models asked.
+
+        Raises:
+            ModelNotFoundError: one of them is not there.
+        """
+        chosen = [self._service.classifier(name).metadata for name in models]
+        self.versions = {one.name: str(one.version) for one in chosen}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._service.close()
+
+    async def score(self, picture: Picture) -> Score:
+        """What the server would answer. A picture that cannot be read or used has its reason; what else fails, raises.
+
+        Raises:
+            ServiceError: the service cannot answer, whichever picture it is.
+        """
+        try:
+            data = await asyncio.to_thread(self._read, picture) if picture.data is None else picture.data
+            refuse_too_large(data, self.settings)
+            answers = await self._service.predict(list(self.versions), [data])
+        except (ImageError, OSError) as error:
+            return Score(picture.name, error, {})
+        return Score(picture.name, answers.images[0], answers.versions)
+
+    async def scores(self, pictures: Iterable[Picture]) -> AsyncIterator[Score]:
+        """Of each picture, in order; a few for each thread are in memory at a time."""
+        async with aclosing(in_order(pictures, self.score, self.settings)) as scores:
+            async for score in scores:
+                yield score
+
+    def _read(self, picture: Picture) -> bytes:
+        return read_photo(Path(picture.place), self.settings)
