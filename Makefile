@@ -1,10 +1,10 @@
 # Loupe's tasks; `make` alone lists them. Settings stand on make's command line: make serve PORT=9000 DEVICE=cpu
-# Three environments, each remade only when its lock file or pyproject.toml changes:
-# .venv serves, .venv-dev trains and tests, .venv-uv holds uv, which fills the other two.
+# Environments, each remade only when its lock file or pyproject.toml changes:
+# .venv serves, .venv-dev trains and tests, .venv-scale tests engines of many machines, .venv-uv holds uv, which fills them.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test kills fuzz soak check fix train loadtest bench audit examples image release lock proto
+.PHONY: help setup serve test test-scale kills fuzz soak check fix train loadtest bench audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -32,7 +32,7 @@ uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
 compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 
 help:  ## lists these targets
-	@sed -nE 's/^([a-z]+):[^#]*## /\1\t/p' Makefile | expand -t 10
+	@sed -nE 's/^([a-z-]+):[^#]*## /\1\t/p' Makefile | expand -t 12
 
 setup:  ## makes all environments and does nothing else
 	@$(MAKE) --silent .venv/synced-serving$(if $(filter gpu,$(device)),-gpu) .venv-dev/synced-dev
@@ -44,6 +44,10 @@ serve:  ## serves the models of models/: HOST=127.0.0.1 PORT=8000 DEVICE=gpu|cpu
 
 test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: ARGS='tests/models -k exif', ARGS='-m quick'
 	$(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-scale: .venv-scale/synced-scale  ## Ray, Spark and an S3 store, on several nodes of this machine: ARGS='-k spark'
+	unshare --net --map-root-user sh -c 'ip link set lo up && exec "$$@"' - \
+		.venv-scale/bin/python -m pytest --timeout 180 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
 
 kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \
@@ -101,6 +105,8 @@ lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that 
 	$(compile) pyproject.toml --extra serving-gpu --extra grpc --extra heif --output-file requirements/serving-gpu.txt
 	$(compile) pyproject.toml loupe/pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra signing --extra training \
 		--extra search --extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
+	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra store --extra ray \
+		--extra spark --group scale --constraint requirements/serving.txt --no-annotate --output-file requirements/scale.txt
 	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
 	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt
 
@@ -117,7 +123,7 @@ proto: .venv-dev/synced-dev  ## generates the gRPC messages and stubs from their
 # The stamp's name says which lock the environment holds: onnxruntime and onnxruntime-gpu never meet in one.
 # The client is installed where it is tested, and not where it is asked.
 .venv-dev/synced-dev: loupe/pyproject.toml
-.venv/synced-% .venv-dev/synced-%: requirements/%.txt requirements/build.txt pyproject.toml .venv-uv/made
+.venv/synced-% .venv-dev/synced-% .venv-scale/synced-%: requirements/%.txt requirements/build.txt pyproject.toml .venv-uv/made
 	[ -x $(@D)/bin/python ] || $(uv) venv --quiet --clear --python .venv-uv/bin/python $(@D)
 	rm -f $(@D)/synced-*
 	$(uv) pip sync --python $(@D) --require-hashes $<

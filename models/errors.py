@@ -19,6 +19,7 @@
     ├── ServiceError                  the service cannot answer now
     │   ├── QueueFullError            try again after a pause
     │   ├── NotReadyError             starting or draining
+    │   ├── StoreError                a store of objects fails
     │   └── DeadlineExceededError     could not be answered in time
     ├── DeviceError                   the execution device asked for is not in effect
     ├── SettingsError                 a setting is unknown or out of its bounds
@@ -126,6 +127,10 @@ class QueueFullError(ServiceError):
 
 class NotReadyError(ServiceError):
     """The service is starting or draining."""
+
+
+class StoreError(ServiceError):
+    """A store of objects fails, or cannot be reached."""
 
 
 class DeadlineExceededError(ServiceError):

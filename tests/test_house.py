@@ -44,6 +44,7 @@ def test_onnxruntime_and_onnxruntime_gpu_never_meet():
         "serving": {"onnxruntime"},
         "serving-gpu": {"onnxruntime-gpu"},
         "dev": {"onnxruntime"},
+        "scale": {"onnxruntime"},
         "uv": set(),
         "build": set(),
     }
@@ -51,13 +52,14 @@ def test_onnxruntime_and_onnxruntime_gpu_never_meet():
 
 def test_the_tests_run_on_what_is_served():
     assert {pin for pin in pins("serving") if ";" not in pin} <= pins("dev")
+    assert {pin for pin in pins("serving") if ";" not in pin} <= pins("scale")
     assert pins("serving") - pins("serving-gpu") == {pin for pin in pins("serving") if pin.startswith("onnxruntime==")}
 
 
 def test_help_tells_every_target():
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1).split()
     listed = subprocess.run(["make", "--directory", str(ROOT), "help"], capture_output=True, text=True, check=True)
-    assert set(re.findall(r"^([a-z]+) +\S", listed.stdout, re.MULTILINE)) >= set(phony)
+    assert set(re.findall(r"^([a-z-]+) +\S", listed.stdout, re.MULTILINE)) >= set(phony)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The command ``loupe``: serve, predict, upright, models."""
+"""The command ``loupe``: serve, predict, score, upright, models."""
 
 import logging
 from typing import Annotated
@@ -10,6 +10,7 @@ from rich.table import Table
 from models.repository import ModelRepository, read_metadata
 from serving.commands.common import DeviceOption, ModelsOption, console, one_sentence
 from serving.commands.predict import predict
+from serving.commands.score import score
 from serving.commands.upright import upright
 from serving.engine.runtime import printed
 from serving.settings import Settings
@@ -68,6 +69,7 @@ def serve(
 
 
 app.command()(predict)
+app.command()(score)
 app.command()(upright)
 
 

@@ -11,9 +11,9 @@ from serving.commands.choosing import choose, refusing_others
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, console, one_sentence, progress_bar
 from serving.commands.score_table import ScoreTable
 from serving.commands.tally import Tally, other_files
-from serving.scoring.pictures import pictures_in
 from serving.scoring.score_file import SUFFIXES, open_scores
 from serving.scoring.scorer import Scorer
+from serving.scoring.sources.folder import pictures_in
 from serving.scoring.walking import READ, photos
 from serving.settings import Settings
 

@@ -24,6 +24,7 @@ from models.errors import (
     RequestError,
     RequestTimeoutError,
     RequestTooLargeError,
+    StoreError,
     UnauthorizedError,
     UndecodableImageError,
     UnsupportedImageError,
@@ -50,11 +51,12 @@ STATUSES: dict[type[LoupeError], int] = {
     QueueFullError: 429,
     HeadersTooLargeError: 431,
     NotReadyError: 503,
+    StoreError: 503,
     DeadlineExceededError: 504,
 }
 """A class that is not here has its nearest ancestor's status, and 500 if none is here."""
 
-ANSWERING = tuple(error for error in STATUSES if error not in (InvalidModelError, ForbiddenError))
+ANSWERING = tuple(error for error in STATUSES if error not in (InvalidModelError, ForbiddenError, StoreError))
 """What calls that predict may meet; the others are for control calls."""
 
 _HEADERS: dict[type[LoupeError], dict[str, str]] = {

@@ -13,7 +13,9 @@ from serving.scoring.lines import ROWS, Entry, Told
 from serving.scoring.score import COLUMNS
 
 _TYPES = {"probability": pa.float64(), "certain": pa.bool_()}
-_SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
+SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
+"""Of a row."""
+
 _BATCH_ROWS = 10_000
 
 
@@ -44,13 +46,13 @@ def merge(gathered: Path, path: Path) -> None:
     """
     held, new = Told.by(entries(path)), Told.by(ROWS.entries(gathered))
     waiting = path.with_name(f".{path.name}.tmp")
-    with pq.ParquetWriter(waiting, _SCHEMA) as writer:
+    with pq.ParquetWriter(waiting, SCHEMA) as writer:
         for rows in _held(path):
             kept = [row for row in rows if row["error"] is None or not new.holds(str(row["file"]))]
-            writer.write_table(pa.Table.from_pylist(kept, _SCHEMA))
+            writer.write_table(pa.Table.from_pylist(kept, SCHEMA))
         for rows in _gathered(gathered):
             added = [row for row in rows if row["file"] not in held.answered]
-            writer.write_table(pa.Table.from_pylist(added, _SCHEMA))
+            writer.write_table(pa.Table.from_pylist(added, SCHEMA))
     waiting.replace(path)
 
 

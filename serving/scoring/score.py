@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from models.errors import ImageTooLargeError, LoupeError
-from serving.engine.classifier import Prediction
+
+if TYPE_CHECKING:  # whoever reads and writes rows needs no ONNX Runtime
+    from serving.engine.classifier import Prediction
 
 COLUMNS = ("file", "model", "version", "label", "probability", "certain", "probabilities", "attributes", "error")
 
@@ -24,7 +27,7 @@ class Score:
     """
 
     file: str
-    answer: dict[str, Prediction] | LoupeError | OSError
+    answer: "dict[str, Prediction] | LoupeError | OSError"
     versions: Mapping[str, str]
 
     @property

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from models.errors import ImageError
-from serving.scoring.pictures import Picture
+from serving.scoring.picture import Picture
 from serving.scoring.pipeline import in_order
 from serving.scoring.reading import read_photo, refuse_too_large
-from serving.scoring.score import Score
+from serving.scoring.score import Row, Score
+from serving.scoring.store import is_address, read_object
 from serving.service import PredictionService
 from serving.settings import Settings
 
@@ -56,7 +57,7 @@ class Scorer:
         """What the server would answer. A picture that cannot be read or used has its reason; what else fails, raises.
 
         Raises:
-            ServiceError: the service cannot answer, whichever picture it is.
+            ServiceError: the service cannot answer, or a store does not, whichever picture it is.
         """
         try:
             data = await asyncio.to_thread(self._read, picture) if picture.data is None else picture.data
@@ -73,4 +74,32 @@ class Scorer:
                 yield score
 
     def _read(self, picture: Picture) -> bytes:
+        if is_address(picture.place):
+            return read_object(picture.place, self.settings.max_image_bytes + 1)
         return read_photo(Path(picture.place), self.settings)
+
+
+class ScorerOfBatches:
+    """The same for engines that bring batches and have no event loop, such as Ray's actors and Spark's workers."""
+
+    def __init__(self, settings: Settings, models: Sequence[str] | None = None) -> None:
+        """Loads the models; None asks those that are asked by default.
+
+        Raises:
+            LoupeError: as ``Scorer``, and as its ``choose``.
+        """
+        self._runner = asyncio.Runner()
+        self.scorer = Scorer(settings)
+        if models:
+            self.scorer.choose(models)
+
+    def rows(self, pictures: Iterable[Picture]) -> list[Row]:
+        """All rows of all pictures, in order.
+
+        Raises:
+            ServiceError: as ``Scorer.score``.
+        """
+        return self._runner.run(self._rows(pictures))
+
+    async def _rows(self, pictures: Iterable[Picture]) -> list[Row]:
+        return [row async for score in self.scorer.scores(pictures) for row in score.rows()]
