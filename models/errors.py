@@ -7,6 +7,7 @@
     │   └── UndecodableImageError     broken or truncated
     ├── ModelError                    one model cannot be used
     │   ├── ModelNotFoundError        no such model, version or label
+    │   │   └── NoReferenceError      its file says nothing of its own photos
     │   ├── InvalidModelError         file, metadata or golden samples are wrong
     │   └── VersionExistsError        a published version is never overwritten
     ├── RequestError                  the request is malformed
@@ -71,6 +72,10 @@ class ModelError(LoupeError):
 
 class ModelNotFoundError(ModelError):
     """There is no such model, version or label."""
+
+
+class NoReferenceError(ModelNotFoundError):
+    """The model's file does not say what its own photos look like."""
 
 
 class InvalidModelError(ModelError):

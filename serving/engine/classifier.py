@@ -118,4 +118,6 @@ class Classifier:
 def _run(model: OnnxModel, observer: Observer, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """No method: a classifier that its own workers refer to would wait for the garbage collector to be freed."""
     observer.batch_ran(model.metadata.name, str(model.metadata.version), len(images))
-    return model.run(images)
+    probabilities = model.run(images)
+    observer.saw(model.metadata, images, probabilities)
+    return probabilities

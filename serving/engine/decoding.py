@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cost import Cost, estimate
+from models.drift import Shape
 from models.errors import DeadlineExceededError
 from models.images import ImageLimits, Size
 from models.preprocessing import Preprocessing
@@ -29,12 +30,14 @@ class Prepared(NamedTuple):
         queue_s: seconds that it waited for a thread.
         decode_s: seconds that it was decoded.
         preprocess_s: seconds that all preprocessings took.
+        shape: of the whole photo.
     """
 
     pixels: dict[Preprocessing, NDArray[np.uint8]]
     queue_s: float
     decode_s: float
     preprocess_s: float
+    shape: Shape
 
 
 class Decoders:
@@ -82,7 +85,8 @@ class Decoders:
             raise
         parts = zip(ordered, done.made.parts, strict=True)
         pixels = {one: np.frombuffer(part, np.uint8).reshape(one.shape) for one, part in parts}
-        return Prepared(pixels, done.queue_s, *done.made.facts)
+        decode_s, preprocess_s, shape = done.made.facts
+        return Prepared(pixels, done.queue_s, decode_s, preprocess_s, Shape(*shape))
 
     def note_answer(self, seconds: float) -> None:
         """Learns how long it took from the decode of a photo to its answer."""

@@ -3,6 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.drift import Shape
+from models.metadata import ModelMetadata
+
 DropReason = Literal["cancelled", "deadline"]
 ReloadOutcome = Literal["loaded", "refused", "unloaded"]
 
@@ -21,6 +27,14 @@ class Observer:
 
     def batch_ran(self, model: str, version: str, images: int) -> None:
         """One call of a version took this many images."""
+
+    def saw(
+        self, metadata: ModelMetadata, images: Sequence[NDArray[np.uint8]], probabilities: NDArray[np.float32]
+    ) -> None:
+        """A version answered these images, ``uint8[H,W,C]``, with ``float32[N,K]``; they must not be kept."""
+
+    def pictured(self, metadata: ModelMetadata, shape: Shape) -> None:
+        """A version is asked about a whole photo of this shape."""
 
     def dropped(self, model: str, images: int, reason: DropReason) -> None:
         """Images went unanswered: their caller left, or their time was up."""

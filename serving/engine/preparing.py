@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from models.cost import Cost
+from models.drift import Shape
 from models.images import ImageLimits, Size, decode
 from models.preprocessing import Preprocessing
 from serving.engine.task import Made
@@ -18,7 +19,8 @@ def prepare(data: bytes, wanted: Sequence[Preprocessing], apply_exif: bool, limi
     """Decodes a photo once for all that is wanted.
 
     Returns:
-        ``uint8[H, W, C]`` of each preprocessing, in order; the seconds of decoding and of all preprocessings.
+        ``uint8[H, W, C]`` of each preprocessing, in order; the seconds of decoding and of all preprocessings, and the
+        ``Shape`` of the photo.
 
     Raises:
         ImageError: the photo cannot be used.
@@ -27,4 +29,5 @@ def prepare(data: bytes, wanted: Sequence[Preprocessing], apply_exif: bool, limi
     image = decode(data, wanted_size(wanted), limits, apply_exif=apply_exif, cost=cost)
     decoded = perf_counter()
     pixels = [preprocessing.apply(image) for preprocessing in wanted]
-    return Made(pixels, (decoded - started, perf_counter() - decoded))
+    shape = Shape.of(cost.pixels, image.width, image.height)
+    return Made(pixels, (decoded - started, perf_counter() - decoded, shape))

@@ -17,6 +17,7 @@ from serving.http.errors import add_error_handlers
 from serving.http.middleware import add_middleware
 from serving.http.openapi import describe, operation_id
 from serving.http.routes import (
+    drift,
     health,
     hints,
     labels,
@@ -75,7 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     app.state.straightener = Straightener(service)
-    modules = (predict, upright, labels, hints, tensorflow_serving, open_inference, repository, health, metrics)
+    modules = (predict, upright, labels, drift, hints, tensorflow_serving, open_inference, repository, health, metrics)
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)
     app.include_router(ping_router(platform))

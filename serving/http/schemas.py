@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from models.drift import Feature
 from models.metrics import Metrics
 from serving.engine.classifier import Prediction
 
@@ -100,6 +101,32 @@ class LoadedModels(BaseModel):
     """All models that are being served."""
 
     models: list[LoadedModel]
+
+
+class FeatureDrift(BaseModel):
+    """One feature: the shares of pictures whose value lies below, between and from the edges on.
+
+    ``index`` is the population-stability index of the two; it and ``now`` are null until enough pictures were seen.
+    """
+
+    index: float | None
+    pictures: int
+    edges: list[float]
+    reference: list[float]
+    now: list[float] | None
+
+
+class ModelDrift(BaseModel):
+    """What the last pictures look like to a model, beside its own photos.
+
+    ``size`` is in megapixels, ``aspect`` the longer side over the shorter one, ``label`` the number of the label.
+    """
+
+    model: str
+    version: str
+    reference_pictures: int
+    enough_pictures: int
+    features: dict[Feature, FeatureDrift]
 
 
 class StatusMessage(BaseModel):

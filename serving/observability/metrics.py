@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
+from models.drift import Shape
+from models.metadata import ModelMetadata
 from serving.engine.observer import DropReason, ReloadOutcome
+from serving.observability.drift import EVERY_S, Drift
 from serving.observability.gauges import Gauges
 from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
 from serving.observability.totals import Totals
@@ -28,22 +33,27 @@ class Metrics(RecordingObserver):
 
     Attributes:
         recorder: keeps the records that are counted here.
+        drift: what people's photos look like to each version.
     """
 
-    def __init__(self, listeners: Sequence[Callable[[RequestRecord], None]] = ()) -> None:
+    def __init__(
+        self, listeners: Sequence[Callable[[RequestRecord], None]] = (), drift_every_s: float = EVERY_S
+    ) -> None:
         """Makes the registry.
 
         Args:
             listeners: who else wants each request's record, such as tracing.
+            drift_every_s: seconds between two pictures that are looked at for drift.
         """
         self.recorder = Recorder((self._count, *listeners))
+        self.drift = Drift(drift_every_s)
         self._registry = _Registry(auto_describe=True)
         self._service: PredictionService | None = None
         self._make_request_metrics()
         self._make_model_metrics()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._registry.register(Gauges(self.recorder, lambda: self._service))
+        self._registry.register(Gauges(self.recorder, self.drift, lambda: self._service))
 
     def watch(self, service: PredictionService) -> None:
         """Reads this service's queues and models at each scrape."""
@@ -81,6 +91,16 @@ class Metrics(RecordingObserver):
     def batch_ran(self, model: str, version: str, images: int) -> None:
         """See Observer."""
         self._batch.labels(model, version).observe(images)
+
+    def saw(
+        self, metadata: ModelMetadata, images: Sequence[NDArray[np.uint8]], probabilities: NDArray[np.float32]
+    ) -> None:
+        """See Observer."""
+        self.drift.saw(metadata, images, probabilities)
+
+    def pictured(self, metadata: ModelMetadata, shape: Shape) -> None:
+        """See Observer."""
+        self.drift.pictured(metadata, shape)
 
     def dropped(self, model: str, images: int, reason: DropReason) -> None:
         """See Observer."""

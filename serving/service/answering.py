@@ -42,6 +42,8 @@ class Answering:
             prepared = await self._decoders.prepare(data, wanted, apply_exif=apply_exif, deadline=deadline)
         except ImageError as error:
             return error, Timing()
+        for classifier in asked:
+            self._observer.pictured(classifier.metadata, prepared.shape)
         decoded = perf_counter()
         predictions, timing = await self.pixels(routes, prepared.pixels, deadline=deadline)
         self._decoders.note_answer(prepared.decode_s + prepared.preprocess_s + perf_counter() - decoded)

@@ -38,7 +38,7 @@ def samples(client, zoo) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(client.get("/metrics").text):
         if not family.samples:  # nothing has happened yet that it counts
-            found[family.name + "_total"] = set()
+            found[family.name + ("_total" if family.type == "counter" else "")] = set()
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found
