@@ -37,7 +37,7 @@ NOT_RUN = {
     ("deploying.md", "docker run"): "no container runtime",
     ("deploying.md", "docker build"): "no container runtime",
     ("deploying.md", "docker compose"): "no container runtime; test_deploy.py checks the file",
-    ("deploying.md", "kubectl apply"): "no cluster; test_deploy.py builds and checks the manifests",
+    ("deploying.md", "helm install"): "no cluster; test_chart.py renders and checks what it would apply",
     ("deploying.md", "make release"): "it installs for a minute; test_distributions.py looks into the wheel",
     ("protocols.md", "openapi-python-client generate"): "tests/serving/http/test_made_clients.py makes one and asks",
     ("protocols.md", "LOUPE_GRPC_PORT=8001 make serve"): "the server of each page is started so",
@@ -236,7 +236,7 @@ def test_what_is_not_run_is_one_block_of_commands(page: str, words: str):
 
 def test_commands_stand_in_blocks_that_are_run():
     """Other blocks are drawings, JSON, and files to write."""
-    command = re.compile(r"^\s*(sudo|curl|loupe|make|pip|docker|kubectl|kill|python|\S+/bin/)\b", re.MULTILINE)
+    command = re.compile(r"^\s*(sudo|curl|loupe|make|pip|docker|kubectl|helm|kill|python|\S+/bin/)\b", re.MULTILINE)
     for block in BLOCKS:
         assert block.language in ("sh", "python", "json", "dockerfile", "yaml", ""), block
         if block.language not in ("sh", "python"):
