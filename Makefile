@@ -3,8 +3,10 @@
 # .venv serves, .venv-dev trains and tests, .venv-scale tests engines of many machines, .venv-uv holds uv, which fills them.
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
+# Bytecode is kept: without, each of the hundreds of programs that the tests start would compile all its imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-scale kills fuzz soak check fix train loadtest bench audit examples image release lock proto
+.PHONY: help setup serve test long test-scale kills fuzz soak check fix train loadtest bench audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -29,6 +31,7 @@ option = $(if $(call by_hand,$(1)),--$(2) '$(or $(3),$($(1)))')
 
 dev := .venv-dev/bin
 uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
+pytest := $(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 
 help:  ## lists these targets
@@ -43,7 +46,10 @@ serve:  ## serves the models of models/: HOST=127.0.0.1 PORT=8000 DEVICE=gpu|cpu
 		$(call option,DEVICE,device,$(DEVICE:gpu=cuda))
 
 test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: ARGS='tests/models -k exif', ARGS='-m quick'
-	$(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(pytest) -m "not long" $(ARGS)
+
+long: .venv-dev/synced-dev  ## runs the tests of minutes each, which make test leaves out
+	$(pytest) -m long $(ARGS)
 
 test-scale: .venv-scale/synced-scale  ## Ray, Spark and an S3 store, on several nodes of this machine: ARGS='-k spark'
 	unshare --net --map-root-user sh -c 'ip link set lo up && exec "$$@"' - \

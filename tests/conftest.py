@@ -24,37 +24,62 @@ _QUICK = (
     "models",
     "serving/access",
     "serving/engine",
-    "serving/http/routes",
     "serving/observability",
     "serving/open_inference",
     "serving/service",
     "serving/settings",
     "serving/upright",
-    "training/photos",
+    "training/shipping",
 )
 """Folders whose tests start no server, browser or training of seconds: marked ``quick``."""
 
-_LONGEST = (
+_LONG = (
+    "contract/test_privacy.py::test_nothing_leaves_the_house[train]",
+    "contract/test_readme.py::test_training_on_ones_own_folder",
+    "loadtest/test_soak.py::test_a_few_seconds_of_it",
+    "serving/versions/test_soak.py",
+    "test_workflows.py::test_the_bill_of_materials",
+    "training/commands/test_calibrate.py::test_keras_is_imported_without_a_word",
     "training/commands/test_own_classifier.py",
-    "contract/test_docs.py",
-    "training/fitting/test_devices.py",
-    "training/pipeline/test_sizes.py",
-    "contract/test_readme.py",
-    "training/fitting/test_fit.py",
+    "training/fitting/test_devices.py::test_two_devices_learn",
+    "training/pipeline/test_sizes.py::test_the_figures_are_those_of_files_exported_so",
 )
-"""Files that take longest. They come first, so that no worker is left with one when the others are done."""
+"""What takes half a minute and more, and whose parts others test: marked ``long``, for ``make long``."""
+
+_FIRST = (
+    "contract/test_docs.py",
+    "training/fitting/test_fit.py",
+    "training/examples/test_many_devices.py",
+    "training/fitting/test_tracking.py",
+    "training/pipeline/test_search.py",
+    "loadtest/test_bench.py",
+)
+"""Files that take longest of the others: first, so that no worker is left with one when the others are done."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m quick`` only its folders are read: importing the other tests takes longer than running these."""
+    if config.option.markexpr != "quick" or not collection_path.is_relative_to(_TESTS):
+        return None
+    place = collection_path.relative_to(_TESTS).as_posix()
+    wanted = any(f"{place}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{place}/") for folder in _QUICK)
+    return None if wanted or place == "." else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks by folder, not by hand on each test; longest files first, the others in their order."""
+    """Marks by place, not by hand on each test; longest files first, the others in their order."""
     for item in items:
-        if _place(item).startswith(tuple(f"{folder}/" for folder in _QUICK)):
+        if _place(item).startswith(_LONG):
+            item.add_marker("long")
+        elif _place(item).startswith(tuple(f"{folder}/" for folder in _QUICK)):
             item.add_marker("quick")
-    items.sort(key=lambda item: _LONGEST.index(_place(item)) if _place(item) in _LONGEST else len(_LONGEST))
+    items.sort(key=lambda item: next((place for place, file in enumerate(_FIRST) if _place(item).startswith(file)), 99))
 
 
 def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(_TESTS).as_posix() if item.path.is_relative_to(_TESTS) else ""
+    """The test's name as on the command line, from here on."""
+    inside = item.path.is_relative_to(_TESTS)
+    return item.path.relative_to(_TESTS).as_posix() + "::" + item.nodeid.split("::", 1)[-1] if inside else ""
 
 
 @pytest.fixture(scope="session")

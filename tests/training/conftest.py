@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from models.repository import read_metadata
 from training.commands.cli import app
 from training.fitting.recipe import Recipe
 from training.fitting.run_folder import RunFolder
-from training.photos.dataset import Photos
 from training.photos.manifest import Manifest, Photo
 from training.photos.tasks import ORIENTATION, Task, task_named
+
+if TYPE_CHECKING:
+    from training.photos.dataset import Photos
 
 settings.register_profile("shared cores", deadline=None)  # a test that waits for a core is not slow
 settings.load_profile("shared cores")
@@ -117,8 +120,10 @@ class Workshop:
         return Photo(**(known | facts))
 
     @staticmethod
-    def halves(count: int, shape: tuple[int, int, int] = (20, 20, 1), seed: int = 0) -> Photos:
+    def halves(count: int, shape: tuple[int, int, int] = (20, 20, 1), seed: int = 0) -> "Photos":
         """Pictures whose upper half (label 0) or lower half (label 1) is brighter: anyone can tell them apart."""
+        from training.photos.dataset import Photos  # it imports Keras, which takes seconds
+
         rng = np.random.default_rng(seed)
         labels = np.arange(count) % 2
         pixels = rng.integers(0, 100, (count, *shape))

@@ -6,9 +6,11 @@ pytest.importorskip("mlflow", reason="needs the extra `tracking`")
 def test_mlflow_gets_parameters_and_every_epoch(loupe_train, trained, tmp_path):
     from mlflow.tracking import MlflowClient
 
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(trained.recipe.read_text().replace("epochs = 6", "epochs = 2"))
     arguments = [
         "train",
-        trained.recipe,
+        recipe,
         trained.photos,
         "--run",
         tmp_path / "runs/logged",
@@ -23,7 +25,7 @@ def test_mlflow_gets_parameters_and_every_epoch(loupe_train, trained, tmp_path):
     assert run.data.params["fit.learning_rate"] == "0.001"
     assert run.data.params["name"] == "brightness"
     accuracy = client.get_metric_history(run.info.run_id, "val_accuracy")
-    assert [point.step for point in accuracy] == [1, 2, 3, 4, 5, 6]
+    assert [point.step for point in accuracy] == [1, 2]
     assert "images_per_s" in run.data.metrics
 
 
