@@ -12,6 +12,7 @@ from typing import Literal
 from rich.markup import escape
 from rich.table import Table
 
+from models.counted import counted
 from serving.commands.common import console, shown
 
 Action = Literal[
@@ -108,7 +109,7 @@ class Report:
                 out.print()
         total = self.counts.total()
         told = ", ".join(f"{self.counts[action]:,} {name}" for action, name in _COUNTED.items() if self.counts[action])
-        out.print(f"{total:,} photo{'s' * (total != 1)}{': ' * bool(told)}{told}.", soft_wrap=True)
+        out.print(f"{counted(total, 'photo')}{': ' * bool(told)}{told}.", soft_wrap=True)
         for action in ("skipped", "failed"):
             for why, count in self._reasons[action].most_common(_REASONS):
                 out.print(f"  {count:,} {_COUNTED[action]}: {why}", soft_wrap=True, markup=False)

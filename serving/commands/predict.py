@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from models.counted import counted
 from serving.commands.choosing import choose, refusing_others
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, console, one_sentence, progress_bar
 from serving.commands.score_table import ScoreTable
@@ -89,5 +90,5 @@ async def _keep(scorer: Scorer, paths: list[Path], output: Path, tally: Tally) -
             tally.add(score)
             scores.write(score)
             bar.advance(task)
-    told = f"{output}: {scores.written:,} files asked about now, {before:,} before; {tally.failed:,} failed."
+    told = f"{output}: {counted(scores.written, 'file')} asked about now, {before:,} before; {tally.failed:,} failed."
     console(stderr=True).print(told, soft_wrap=True, markup=False)

@@ -3,6 +3,7 @@
 from rich.markup import escape
 from rich.table import Column, Table
 
+from models.counted import counted
 from serving.commands.common import shown
 from serving.scoring.score import Score, reason
 
@@ -31,5 +32,5 @@ class ScoreTable:
     def rich(self) -> Table:
         """To be printed."""
         if self._more:
-            self._table.add_row(f"… and {self._more:,} more files; --json or --output tells all")
+            self._table.add_row(f"… and {counted(self._more, 'more file')}; --json or --output tells all")
         return self._table

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from models.counted import counted
 from serving.commands.common import console, shown
 from serving.scoring.score import Score, reason
 
@@ -38,7 +39,7 @@ class Tally:
             lines.append(f"There are no photos in {', '.join(map(shown, self._paths))}.")
         if others:
             kinds = [f"{count:,} {kind or 'without a suffix'}" for kind, count in others.most_common(_KINDS)]
-            more = f" and {len(others) - _KINDS} more kinds" * (len(others) > _KINDS)
+            more = f" and {counted(len(others) - _KINDS, 'more kind')}" * (len(others) > _KINDS)
             lines.append(f"Not asked about, as of other kinds: {', '.join(kinds)}{more}.")
         for line in lines:
             console(stderr=True).print(line, soft_wrap=True, markup=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.counted import counted
 from models.errors import RequestError, RequestTooLargeError
 from serving.grpc.protobuf import open_inference_pb2 as pb
 from serving.open_inference.framing import to_binary
@@ -35,7 +36,9 @@ def read_request(message: pb.ModelInferRequest, max_images: int, max_values: int
     """
     raw, inputs = message.raw_input_contents, message.inputs
     if raw and len(raw) != len(inputs):
-        raise RequestError(f"there are {len(raw)} raw_input_contents for {len(inputs)} inputs; one for each is needed")
+        raise RequestError(
+            f"there are {len(raw)} raw_input_contents for {counted(len(inputs), 'input')}; one for each is needed"
+        )
     outputs = [RequestedOutput(name=one.name, parameters=_parameters(one.parameters)) for one in message.outputs]
     try:
         return InferRequest(

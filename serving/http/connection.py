@@ -214,8 +214,7 @@ class Connection(Refusing):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         body = error_body(error).model_dump_json().encode()
-        head = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINE[STATUSES[type(error)]] + head.encode() + body)
+        self.transport.write(STATUS_LINE[STATUSES[type(error)]] + self._rest_of_answer({"connection": "close"}, body))
         self._linger()
 
     def _answering(self) -> bool:

@@ -10,16 +10,13 @@ from serving.http.addresses import AnswerHead, TidyPath
 from serving.http.admission import RefuseWhenFull
 from serving.http.errors import CatchFaults
 from serving.http.keys import RequireKey
+from serving.http.other_origins import allowed
 from serving.http.routes.platforms import PING
-from serving.observability.logging import REQUEST_ID_HEADER, RequestLog
+from serving.observability.logging import RequestLog
 from serving.observability.recorder import Recorder, RecordRequests
 from serving.service import PredictionService
+from serving.settings import listed
 from serving.settings.platforms import Platform
-
-_FROM_PAGES = ["authorization", "x-api-key", "content-type", "content-encoding", "request-timeout", "traceparent"]
-_FROM_PAGES += ["inference-header-content-length", REQUEST_ID_HEADER]
-_TO_PAGES = [REQUEST_ID_HEADER, "Server-Timing", "Retry-After", "Inference-Header-Content-Length"]
-_TO_PAGES += ["Loupe-Rotated-Clockwise", "Loupe-Probability", "Loupe-Certain", "Loupe-Method"]
 
 
 def add_middleware(
@@ -39,17 +36,11 @@ def add_middleware(
             pings=frozenset({PING, platform.health_route or PING}),
         )
     if settings.cors_origins is not None:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=_listed(settings.cors_origins),
-            allow_methods=["GET", "POST", "PUT"],
-            allow_headers=_FROM_PAGES,
-            expose_headers=_TO_PAGES,
-        )
+        app.add_middleware(CORSMiddleware, **allowed(listed(settings.cors_origins)))
     app.add_middleware(RecordRequests, recorder=recorder)
     app.add_middleware(RequestLog)
     if settings.trusted_proxies is not None:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=_listed(settings.trusted_proxies))
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=listed(settings.trusted_proxies))
     app.add_middleware(TidyPath)
     if settings.root_path is not None:
         app.add_middleware(_UnderRoot, root_path=settings.root_path)
@@ -65,7 +56,3 @@ class _UnderRoot:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["root_path"] = self._root_path
         await self._app(scope, receive, send)
-
-
-def _listed(value: str) -> list[str]:
-    return [item.strip() for item in value.split(",")]

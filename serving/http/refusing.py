@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.server import ServerState
 
 from serving.http.errors import STATUSES, error_body, headers_of
+from serving.http.other_origins import OtherOrigins
 from serving.http.paced import Paced
 from serving.observability.logging import REQUEST_ID_HEADER, id_of, log_request, request_id
 from serving.observability.recorder import Recorder, RequestRecord, note_route
@@ -23,7 +24,7 @@ from serving.service import PredictionService
 PREDICTING = (":predict", "/v1/predict", "/infer", "/v1/upright", "/invocations")
 """Ends of the paths of calls that hold images."""
 
-Refuse = Callable[[Scope], bytes | None]
+Refuse = Callable[[Scope], tuple[dict[str, str], bytes] | None]
 """A request's scope → the headers and the body of its refusal, if it is refused."""
 
 _CLOSE = (b"connection", b"close")
@@ -32,24 +33,22 @@ _CLOSE = (b"connection", b"close")
 def refusal(service: PredictionService, recorder: Recorder) -> Refuse:
     """Refuses what nobody could be let in with now, and counts and logs it as if it had come further."""
 
-    def refuse(scope: Scope) -> bytes | None:
+    def refuse(scope: Scope) -> tuple[dict[str, str], bytes] | None:
         if scope["method"] != "POST" or not scope["path"].endswith(PREDICTING):
             return None
         if (error := service.admission.full()) is None:
             return None
         started, record = perf_counter(), RequestRecord(method="POST")
-        token = request_id.set(id_of(Headers(scope=scope)))
+        token = request_id.set(named := id_of(Headers(scope=scope)))
         try:
             with recorder.request(record):
                 record.status, record.error_type = STATUSES[type(error)], type(error).__name__
                 note_route(record, scope)
             log_request(scope, record.status, started)
-            told = {REQUEST_ID_HEADER: request_id.get(), **headers_of(error), "Content-Type": "application/json"}
+            told = {REQUEST_ID_HEADER: named, **headers_of(error)}
         finally:
             request_id.reset(token)
-        body = error_body(error).model_dump_json().encode()
-        lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in told.items())
-        return f"{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+        return told, error_body(error).model_dump_json().encode()
 
     return refuse
 
@@ -64,18 +63,26 @@ class Refusing(Paced):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        refuse: Refuse | None,
+        refuse: Refuse,
+        other_origins: OtherOrigins,
         **timeouts_s: float,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, **timeouts_s)
         self._refusal_of = refuse
+        self._other_origins = other_origins
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - uvicorn's ASGI type
-        refused = None if self._refusal_of is None else self._refusal_of(cast(Scope, cycle.scope))
+        refused = self._refusal_of(cast(Scope, cycle.scope))
         if refused is None:
             super()._start_asgi_task(cycle, app)
         else:
-            self.loop.call_soon(self._answer_early, cycle, refused)
+            self.loop.call_soon(self._answer_early, cycle, self._rest_of_answer(*refused))
+
+    def _rest_of_answer(self, told: dict[str, str], body: bytes) -> bytes:
+        """What follows the status: headers, those for pages of other origins too, and the body, which is JSON."""
+        told |= self._other_origins.headers(Headers(raw=self.headers or []))  # none, where not even a line was read
+        told |= {"content-type": "application/json", "content-length": str(len(body))}
+        return "".join(f"{name.lower()}: {value}\r\n" for name, value in told.items()).encode() + b"\r\n" + body
 
     def _answer_early(self, cycle: RequestResponseCycle, refused: bytes) -> None:
         """Once uvicorn is done with the request's head."""

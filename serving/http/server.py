@@ -17,9 +17,10 @@ from fastapi import FastAPI
 
 from serving.http.connection import Connection
 from serving.http.crowd import most_connections
+from serving.http.other_origins import OtherOrigins
 from serving.http.refusing import refusal
 from serving.service import PredictionService
-from serving.settings import Settings
+from serving.settings import Settings, listed
 
 # uvloop takes one connection from a listener in each turn of the loop. When thousands come at once, the kernel's queue
 # overflows and it drops them, to be tried again after 1, 3, 7, 15 s: so the listener is watched several times over.
@@ -118,8 +119,8 @@ class Server(uvicorn.Server):
 def _connection(app: FastAPI, settings: Settings) -> type[asyncio.Protocol]:
     bounded = partial(
         Connection,
-        # Pages of other origins could not read what has not been through CORSMiddleware.
-        refuse=None if settings.cors_origins else refusal(app.state.service, app.state.metrics.recorder),
+        refuse=refusal(app.state.service, app.state.metrics.recorder),
+        other_origins=OtherOrigins(listed(settings.cors_origins)),
         max_connections=most_connections(),
         max_header_bytes=settings.max_header_bytes,
         header_timeout_s=settings.header_timeout_s,

@@ -8,6 +8,7 @@ import json
 import numpy as np
 from pydantic import ValidationError
 
+from models.counted import counted
 from models.errors import RequestError
 from serving.open_inference.messages import (
     INPUT,
@@ -118,10 +119,10 @@ def _attach(request: InferRequest, rest: memoryview) -> None:
             size = parameter(tensor.parameters, "binary_data_size", 0)
             if tensor.data is not None or not 0 <= size <= len(rest) - position:
                 raise RequestError(
-                    f"an input has binary_data_size {size} with {len(rest) - position} bytes left; "
+                    f"an input has binary_data_size {size} with {counted(len(rest) - position, 'byte')} left; "
                     "it must fit, and come without `data`"
                 )
             tensor.data = bytes(rest[position : position + size])
             position += size
     if position != len(rest):
-        raise RequestError(f"{len(rest) - position} bytes behind the JSON belong to no input")
+        raise RequestError(f"{counted(len(rest) - position, 'byte')} behind the JSON, of no input")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.counted import counted
 from models.errors import RequestError, RequestTooLargeError
 from serving.open_inference.messages import INPUT, InferRequest, InputTensor
 from serving.parsing.base64_text import read_base64
@@ -117,4 +118,5 @@ def _read_pixels(tensor: InputTensor) -> NDArray[np.uint8]:
 
 def _refuse_other_count(count: int, tensor: InputTensor) -> None:
     if count != prod(tensor.shape):
-        raise RequestError(f"the shape {tensor.shape} calls for {prod(tensor.shape)} elements; there are {count}")
+        wanted = counted(prod(tensor.shape), "element")
+        raise RequestError(f"the shape {tensor.shape} calls for {wanted}; the data have {count:,}")

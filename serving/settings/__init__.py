@@ -2,6 +2,6 @@
 
 from serving.settings.device import Device, DeviceName
 from serving.settings.environment import PREFIX
-from serving.settings.settings import Settings
+from serving.settings.settings import Settings, listed
 
-__all__ = ["PREFIX", "Device", "DeviceName", "Settings"]
+__all__ = ["PREFIX", "Device", "DeviceName", "Settings", "listed"]

@@ -201,7 +201,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: str | None) -> str | None:
-        wrong = [item for item in _listed(value) if not _ORIGIN.fullmatch(item)]
+        wrong = [item for item in listed(value) if not _ORIGIN.fullmatch(item)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no origin such as https://example.org, nor *")
         return value
@@ -209,7 +209,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str | None) -> str | None:
-        for item in _listed(value):
+        for item in listed(value):
             if item != "*":
                 ip_network(item)  # its ValueError says what is wrong
         return value
@@ -233,7 +233,8 @@ class Settings(BaseSettings):
         return self
 
 
-def _listed(value: str | None) -> list[str]:
+def listed(value: str | None) -> list[str]:
+    """The parts of a setting that are separated by commas; of one that is unset, none."""
     return [] if value is None else [item.strip() for item in value.split(",")]
 
 

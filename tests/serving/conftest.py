@@ -209,7 +209,7 @@ def serve_with(models: Path) -> Iterator[Callable[..., httpx.Client]]:
 @pytest.fixture
 def full(serve_with: Callable[..., httpx.Client]) -> Iterator[httpx.Client]:
     """A server whose places are all taken by somebody who has a long time to wait, and leaves at the end."""
-    client = serve_with(max_queued_images=20, max_request_images=20, threads=1)
+    client = serve_with(max_queued_images=20, max_request_images=20, threads=1, cors_origins="https://a.example")
     address = urlsplit(str(client.base_url))
     slow = Zoo.png(size=(7000, 7000))
     request = client.build_request("POST", _PATH, files=[("image", (str(number), slow)) for number in range(20)])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.counted import counted
 from models.errors import TrainingError
 from training.commands.parameters import RobustnessOption
 from training.reporting.terminal import one_sentence, say, show_metrics, show_sensor_answers
@@ -50,7 +51,9 @@ def evaluate(
             else _on_photos(file, photos, split, without_leaks, robustness)
         )
         if (json_file or report) and measured.metrics.images < ENOUGH_FOR_PERCENTAGES and sensor:
-            raise TrainingError(f"figures of {measured.metrics.images} photos would say nothing; they are shown above")
+            raise TrainingError(
+                f"figures of {counted(measured.metrics.images, 'photo')} would say nothing; they are shown above"
+            )
         if json_file:
             json_file.write_text(json.dumps(measured.metrics.model_dump(mode="json"), indent=2) + "\n")
         if report:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from models.counted import counted
 from models.errors import TrainingError
 from training.commands.parameters import SHIPPED, ModelsOption
 from training.reporting.terminal import one_sentence, say
@@ -109,7 +110,7 @@ def _carried(graph: "ForeignGraph", model: Path) -> tuple[str, ...]:
         raise TrainingError(f"{model} carries no labels; name them with --labels, in the order of its output")
     key, labels = found
     few = ", ".join(labels[:10]) + ", …" * (len(labels) > 10)
-    say(f"{len(labels)} labels from the file's `{key}`: {few}")
+    say(f"{counted(len(labels), 'label')} from the file's `{key}`: {few}")
     return labels
 
 
@@ -137,9 +138,9 @@ def _preprocessing(facts: dict[str, Any]) -> "Preprocessing":
     from pydantic import ValidationError
 
     from models.preprocessing import Preprocessing
+    from models.wrong_value import wrong_value
 
     try:
         return Preprocessing.model_validate(facts)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise TrainingError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise TrainingError(f"the input is wrong {wrong_value(error)}") from None

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from models.counted import counted
 from training.reporting.terminal import one_sentence, say
 
 
@@ -21,4 +22,4 @@ def pages(
 
     with one_sentence():
         write_pages(folder, count, seed, held_back=held_back)
-        say(f"wrote {count} pages and {folder}/manifest.csv")
+        say(f"wrote {counted(count, 'page')} and {folder}/manifest.csv")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.counted import counted
 from training.commands.parameters import RunArgument
 from training.networks.backend import import_keras
 from training.reporting.terminal import one_sentence, say, show_table
@@ -27,7 +28,7 @@ def sizes(
 
         photos = opened.manifest.split(split)
         tried = list(at_sizes(opened, sides, photos))
-        say(f"fp32, on {len(photos.photos)} photos; times are multiples of the talk's orientation network's")
+        say(f"fp32, on {counted(len(photos.photos), 'photo')}; times are multiples of the talk's orientation network's")
         _show(tried)
 
 

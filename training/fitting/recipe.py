@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models.errors import TrainingError
 from models.metadata import Name
 from models.preprocessing import Preprocessing
+from models.wrong_value import wrong_value
 from training.photos.augmentation import Augmentation
 from training.photos.tasks import task_named
 
@@ -164,9 +165,7 @@ class Recipe(_Frozen):
         try:
             return cls.model_validate(document)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "input"
-            raise TrainingError(f"the recipe {name} is wrong at {place}: {first['msg']}") from None
+            raise TrainingError(f"the recipe {name} is wrong {wrong_value(error)}") from None
 
     def to_toml(self) -> str:
         """The text of a file that ``read`` makes this recipe of."""

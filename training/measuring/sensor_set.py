@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.counted import counted
 from models.errors import ManifestError
 from models.images import Size, decode
 from models.preprocessing import Preprocessing
@@ -77,7 +78,7 @@ def sensor_set(folders: Sequence[Path], *, with_upright: bool = False) -> Sensor
     kept = [(photo, tag) for photo, tag in zip(listed.photos, tags, strict=True) if tag in wanted]
     if not kept:
         allowed = ", ".join(map(str, sorted(wanted)))
-        raise ManifestError(f"none of the {len(tags)} photos has an EXIF orientation of {allowed}")
+        raise ManifestError(f"none of {counted(len(tags), 'photo')} has an EXIF orientation of {allowed}")
     labelled = (replace(photo, label=_name(tag)) for photo, tag in kept)
     return SensorSet(Manifest(listed.folder, tuple(labelled)), tuple(tag for _, tag in kept))
 

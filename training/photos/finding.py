@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.counted import counted
 from models.errors import ManifestError
 
 SUFFIXES = frozenset(
@@ -67,7 +68,7 @@ def tell_each(what: str, reasons: Mapping[str, str]) -> None:
     for name, reason in list(reasons.items())[:_LINES]:
         _log.warning("%s: %s: %s", what, name, reason)
     if len(reasons) > _LINES:
-        _log.warning("%s: %d more files that cannot be read", what, len(reasons) - _LINES)
+        _log.warning("%s: %s that cannot be read", what, counted(len(reasons) - _LINES, "more file"))
 
 
 def _find_in(folder: Path, labelled: bool) -> list[FoundFile]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from models.counted import counted
 from models.errors import SplitLeakError
 from training.photos.manifest import Manifest, Photo
 from training.photos.near_duplicates import near_pairs
@@ -20,8 +21,8 @@ def check_leakage(manifest: Manifest) -> None:
     if crossing:
         one, other = crossing[0]
         raise SplitLeakError(
-            f"{len(crossing)} pairs of near-duplicates lie in different groups and splits, e.g. {one.path} "
-            f"({one.split}) and {other.path} ({other.split}); `loupe-train manifest` groups them"
+            f"there are near-duplicates in different groups and splits, {counted(len(crossing), 'pair')}, "
+            f"e.g. {one.path} ({one.split}) and {other.path} ({other.split}); `loupe-train manifest` groups them"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Self
 
 from PIL import Image
 
+from models.counted import counted
 from models.errors import ImageError, ManifestError, SplitLeakError
 from models.images import Size, decode
 
@@ -161,8 +162,8 @@ class Manifest:
             pair = [photo for photo in self.photos if photo.group == group]
             other = next(photo for photo in pair if photo.split != pair[0].split)
             raise SplitLeakError(
-                f"{len(leaked)} groups of near-duplicates cross splits, e.g. {pair[0].path} ({pair[0].split}) "
-                f"and {other.path} ({other.split})"
+                f"there are near-duplicates in several splits, {counted(len(leaked), 'group')} of them, "
+                f"e.g. {pair[0].path} ({pair[0].split}) and {other.path} ({other.split})"
             )
 
     def digest(self, labels: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import keras
 import optuna
 from optuna.trial import TrialState
 
+from models.counted import counted
 from models.errors import TrainingError
 from training.fitting.fit import Logs, fit
 from training.fitting.recipe import Range, Recipe
@@ -92,7 +93,9 @@ def _best(run: Run, study: optuna.Study) -> Recipe:
     if not study.get_trials(states=(TrialState.COMPLETE,)):
         raise TrainingError("no trial came to its end")
     best = with_values(run.recipe, study.best_params)
-    header = f"# The best of {len(study.trials)} trials: {study.best_value:.2%} right on the validation split.\n"
+    header = (
+        f"# The best of {counted(len(study.trials), 'trial')}: {study.best_value:.2%} right on the validation split.\n"
+    )
     (run.folder.path / "best.toml").write_text(header + best.to_toml(), encoding="utf-8")
     return best
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from models.counted import counted
 from models.errors import LoupeError
 
 if TYPE_CHECKING:  # every command imports this module, and `--help` needs neither
@@ -54,19 +55,22 @@ def show_counts(manifest: "Manifest") -> None:
     counts = {split: len(manifest.split(split).photos) for split in SPLITS}
     groups = len({photo.group for photo in manifest.photos})
     text = ", ".join(f"{count} {split}" for split, count in counts.items())
-    say(f"{len(manifest.photos)} photos in {groups} groups: {text}")
+    say(f"{counted(len(manifest.photos), 'photo')} in {counted(groups, 'group')}: {text}")
 
 
 def show_metrics(metrics: "Metrics") -> None:
     """The figures of a measurement, as a table."""
-    table = Table(title=f"{metrics.accuracy:.2%} right on {metrics.images} test images", title_justify="left")
+    table = Table(
+        title=f"{metrics.accuracy:.2%} right on {counted(metrics.images, 'test image')}", title_justify="left"
+    )
     for heading in ("label", "precision", "recall", "images"):
         table.add_column(heading, justify="left" if heading == "label" else "right")
     for name, figures in metrics.labels.items():
         table.add_row(escape(name), f"{figures.precision:.2%}", f"{figures.recall:.2%}", str(figures.support))
     _print(table)
     if metrics.accuracy_interval:
-        say(f"accuracy {_between(metrics.accuracy_interval)} (95 % interval, {metrics.groups} independent photos)")
+        photos = counted(metrics.groups, "independent photo")
+        say(f"accuracy {_between(metrics.accuracy_interval)} (95 % interval, {photos})")
     if metrics.roc_auc is not None:
         say(f"ROC-AUC {metrics.roc_auc:.4f}")
     if metrics.recall_at_95_specificity is not None:
@@ -85,7 +89,7 @@ def show_sensor_answers(photos: "SensorSet", measured: "Assessment") -> None:
     from training.measuring.evaluation import judge
 
     verdicts = judge(measured.answers, measured.metadata)
-    table = Table(title=f"{verdicts.right.sum()} of {len(photos.tags)} photos right", title_justify="left")
+    table = Table(title=f"{verdicts.right.sum()} of {counted(len(photos.tags), 'photo')} right", title_justify="left")
     for heading in ("photo", "tag", "is", "answered", "probability", "certain", ""):
         table.add_column(heading, overflow="fold")
     for index, (photo, tag) in enumerate(zip(photos.manifest.photos, photos.tags, strict=True)):

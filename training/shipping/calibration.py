@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
+from models.counted import counted
 from models.metadata import ModelMetadata
 from models.onnx_file import graph_sha256
 from training.measuring.evaluation import Answers, ask, judge
@@ -66,7 +67,7 @@ def calibrated(
             answers = replace(answers, probabilities=scaled(answers.probabilities, scaling))
             together = together or task.made_by == "turning"
             metadata = with_certainty(metadata, answers, task.allowed_error, together=together)
-            fact = f"{scaling}, fitted on {len(photos.photos)} photos"
+            fact = f"{scaling}, fitted on {counted(len(photos.photos), 'photo')}"
         else:
             metadata = for_strangers(metadata, strangers, answers, task)
             fact = f"{scaling}, fitted on {len(strangers.folds)} photos of sources that were strange to who answered"

@@ -14,6 +14,7 @@ from models.images import decode
 from models.metadata import Label, ModelMetadata
 from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
+from models.wrong_value import wrong_value
 from training.graph.parity import check_parity
 from training.shipping.card import IMPORTED
 from training.shipping.foreign_graph import ForeignGraph
@@ -74,8 +75,7 @@ def import_onnx(given: ForeignGraph, preprocessing: Preprocessing, foreign: Fore
     try:
         return stamp(data, _metadata(data, given.proto, preprocessing, foreign))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ExportError(f"{'.'.join(map(str, first['loc'])) or 'labels'}: {first['msg']}") from None
+        raise ExportError(f"what was said of the model is wrong {wrong_value(error)}") from None
 
 
 def _metadata(

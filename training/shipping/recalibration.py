@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from models.counted import counted
 from models.errors import TrainingError
 from models.metadata import ModelMetadata
 from models.metrics import Metrics
@@ -77,7 +78,7 @@ def _check(task: Task, calibration: Manifest, test: Manifest) -> None:
         raise TrainingError(f"the model has no label {min(strange)!r}; it has: {', '.join(_few(task.label_names))}")
     if not calibration.photos or not test.photos:
         raise TrainingError(
-            f"there are {len(calibration.photos)} photos to calibrate and {len(test.photos)} to measure on; "
+            f"{counted(len(calibration.photos), 'photo')} to calibrate with and {len(test.photos)} to measure on; "
             "both need some"
         )
 
@@ -90,5 +91,6 @@ def _few(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _described(metadata: ModelMetadata, photos: Manifest, task: Task) -> ModelMetadata:
-    how = f"on {len(photos.photos)} photos, so that at most {task.allowed_error:.1%} of certain answers are wrong"
+    on = counted(len(photos.photos), "photo")
+    how = f"on {on}, so that at most {task.allowed_error:.1%} of certain answers are wrong"
     return metadata.model_copy(update={"training": metadata.training | {"calibrated": how}})

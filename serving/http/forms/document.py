@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from models.counted import counted
 from models.errors import RequestError, RequestTooLargeError
 from serving.http.schemas import Key
 from serving.parsing.base64_text import EXAMPLE, read_base64, refuse_address
@@ -111,7 +112,8 @@ def _columns(value: object, max_images: int, parameters: Mapping[str, object]) -
         return Document(images, "columns", None, parameters)
     keys = [_scalar(one, f"inputs.{_KEY}") for one in (key if isinstance(key, list) else [key])]
     if len(keys) != len(images):
-        raise RequestError(f"inputs.{_KEY} has {len(keys)} entries for {len(images)} images; one for each is needed")
+        differ = f"{counted(len(keys), 'entry')} for {counted(len(images), 'image')}"
+        raise RequestError(f"inputs.{_KEY} has {differ}; one for each is needed")
     return Document(images, "columns", keys, parameters)
 
 

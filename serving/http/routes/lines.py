@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from fastapi import Request
+from pydantic_core import to_json
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -16,22 +17,25 @@ from serving.http.errors import error_body
 from serving.service.answers import Answer, Answers
 
 NDJSON = "application/x-ndjson"
+_NAMES = (NDJSON, "application/ndjson", "application/jsonl", "application/jsonlines")
+"""The last is SageMaker's. There is no registered name."""
 
 
 def wants_lines(request: Request) -> bool:
     """Whether the caller accepts lines."""
-    return NDJSON in request.headers.get("accept", "").lower()
+    asked = request.headers.get("accept", "").lower()
+    return any(name in asked for name in _NAMES)
 
 
 class Lines:
     """Answers in the order in which they come → lines in the order of the images."""
 
-    def __init__(self, write: Callable[[int, Answer], str]) -> None:
+    def __init__(self, write: Callable[[int, Answer], bytes]) -> None:
         """``write`` makes a line of an image's number and answer."""
         self._write = write
         self._early: dict[int, Answer] = {}
         self._next = 0
-        self._ready = asyncio.Queue[str | None]()
+        self._ready = asyncio.Queue[bytes | None]()
 
     def tell(self, index: int, answer: Answer) -> None:
         """An image is answered; in the event loop."""
@@ -40,7 +44,7 @@ class Lines:
             self._ready.put_nowait(self._write(self._next, self._early.pop(self._next)))
             self._next += 1
 
-    async def of(self, answering: Awaitable[Answers]) -> AsyncGenerator[str, None]:
+    async def of(self, answering: Awaitable[Answers]) -> AsyncGenerator[bytes, None]:
         """Yields the lines of images that are being answered; what fails after the first is the last line.
 
         Raises:
@@ -52,12 +56,12 @@ class Lines:
         try:
             while (line := await self._ready.get()) is not None:
                 begun = True
-                yield f"{line}\n"
+                yield line + b"\n"
             await task
         except LoupeError as error:
             if not begun:
                 raise
-            yield f"{error_body(error).model_dump_json()}\n"
+            yield to_json(error_body(error)) + b"\n"
         finally:
             task.cancel()
 
@@ -65,7 +69,7 @@ class Lines:
 class LinesResponse(StreamingResponse):
     """Sends lines, the first of which is there, and gives back at the end what was kept for them."""
 
-    def __init__(self, first: str, rest: AsyncGenerator[str, None], kept: AsyncExitStack) -> None:
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], kept: AsyncExitStack) -> None:
         super().__init__(_joined(first, rest), media_type=NDJSON)
         self._kept = kept
 
@@ -75,7 +79,7 @@ class LinesResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _joined(first: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     yield first
     async for line in rest:
         yield line

@@ -1,18 +1,20 @@
 """SageMaker's and Vertex AI's contracts with a container: where they ask for health and for predictions.
 
 What they send is what ``/v1/predict`` takes. ``instances`` are answered with ``predictions``, one for each, as Vertex
-AI wants it: of one model its prediction, of several an object by their names.
+AI wants it: of one model its prediction, of several an object by their names. Whoever accepts lines gets them.
 """
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from serving.http.forms.body import Body
 from serving.http.forms.parameters import SeveralParameters
 from serving.http.routes.dependencies import Service
 from serving.http.routes.health import ready
-from serving.http.routes.predict import Call, answer_several
-from serving.http.schemas import Ready
+from serving.http.routes.lines import wants_lines
+from serving.http.routes.predict import Call, answer_several, several_in_lines
+from serving.http.schemas import ModelAnswer, Ready
 from serving.settings.platforms import Platform
 
 PING, INVOCATIONS = "/ping", "/invocations"
@@ -39,7 +41,12 @@ async def _ping(service: Service) -> Ready:
 
 
 async def _invoke(call: Call, asked: Annotated[SeveralParameters, Query()]) -> Any:  # noqa: ANN401
-    body, answers = await answer_several(call, asked)
+    if wants_lines(call.request):
+        return await several_in_lines(call, asked, _shaped)
+    return _shaped(*await answer_several(call, asked))
+
+
+def _shaped(body: Body, answers: dict[str, ModelAnswer]) -> dict[str, Any] | ModelAnswer:
     models = list(answers.values())
     if body.form == "plain":
         return models[0] if len(models) == 1 else {"results": answers}

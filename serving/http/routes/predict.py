@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic_core import to_json
 
 from models.errors import ImageError
 from serving.engine.classifier import Prediction
@@ -52,7 +53,8 @@ async def _call(request: Request, response: Response, service: Service, patience
 Call = Annotated[_Call, Depends(_call)]
 Asked = Annotated[PredictParameters, Query()]
 Answer_ = ModelAnswer | Rows | ColumnsAnswer
-
+Shaped = Callable[[Body, dict[str, ModelAnswer]], object]
+"""The body, and what each model says of it → the answer's JSON."""
 
 _ONE: dict[str, Any] = {
     "openapi_extra": OPENAPI_BODY,
@@ -84,13 +86,18 @@ async def predict_label(model: str, label: str, call: Call, asked: Asked) -> Ans
 async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer | Response:
     """Asks several models about photos; each photo is decoded once. As `application/x-ndjson`, one line a photo."""
     if wants_lines(call.request):
-        default = call.service.default_names
-        _check(call.service, asked.names(default))
-        return await _in_lines(
-            call, asked, lambda given: {name: call.service.route(name) for name in given.names(default)}
-        )
+        return await several_in_lines(call, asked, lambda _, results: ModelsAnswer(results=results))
     _, answers = await answer_several(call, asked)
     return ModelsAnswer(results=answers)
+
+
+async def several_in_lines(call: _Call, asked: SeveralParameters, shaped: Shaped) -> LinesResponse:
+    """Asks several models about photos, and answers each as soon as it can, as ``shaped`` has it."""
+    default = call.service.default_names
+    _check(call.service, asked.names(default))
+    return await _in_lines(
+        call, asked, lambda given: {name: call.service.route(name) for name in given.names(default)}, shaped
+    )
 
 
 async def answer_several(call: _Call, asked: SeveralParameters) -> tuple[Body, dict[str, ModelAnswer]]:
@@ -108,7 +115,8 @@ async def _predict_one(
 ) -> Answer_ | Response:
     _check(call.service, [name], version, label)
     if wants_lines(call.request):
-        return await _in_lines(call, asked, lambda _: {name: call.service.route(name, version, label)})
+        route = {name: call.service.route(name, version, label)}
+        return await _in_lines(call, asked, lambda _: route, lambda _, results: results[name])
     async with _reading(call, asked) as (body, parameters):
         answers = await _ask(call, body, parameters, [call.service.route(name, version, label)])
     answer = _model_answer(name, answers, body, parameters)
@@ -120,19 +128,18 @@ async def _predict_one(
 
 
 async def _in_lines(
-    call: _Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]]
+    call: _Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]], shaped: Shaped
 ) -> LinesResponse:
     async with AsyncExitStack() as stack:
         body, parameters = await stack.enter_async_context(_reading(call, asked))
         routes = routes_of(parameters)
         versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}
 
-        def write(index: int, answer: Answer) -> str:
+        def write(index: int, answer: Answer) -> bytes:
             alone = replace(body, keys=None if body.keys is None else [body.keys[index]])
             answers = Answers([answer], Timing(), versions)
             results = {name: _model_answer(name, answers, alone, parameters) for name in routes}
-            several = isinstance(parameters, SeveralParameters)
-            return (ModelsAnswer(results=results) if several else results[next(iter(results))]).model_dump_json()
+            return to_json(shaped(body, results))
 
         lines = Lines(write)
         content = lines.of(_answers(call, body, parameters, list(routes.values()), lines.tell))

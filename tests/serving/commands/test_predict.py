@@ -92,7 +92,7 @@ def test_half_a_line_at_the_end_is_asked_about_again(loupe, tree, tmp_path, suff
     whole = output.read_bytes()
     output.write_bytes(whole[:-30])
     assert (
-        "1 files asked about now, 11 before"
+        "1 file asked about now, 11 before"
         in loupe("predict", tree, "--output", output, "--model", "orientation").stderr
     )
     assert output.read_bytes() == whole
@@ -167,7 +167,7 @@ def test_files_that_failed_are_asked_about_again(loupe, tree, zoo, tmp_path, suf
     broken.write_bytes(zoo.png("left"))
     mended = loupe("predict", broken, "--output", output, "--model", "orientation")
     assert (mended.exit_code, files_in(output).count(str(broken))) == (OK, 1)
-    assert "1 files asked about now, 0 before; 0 failed." in mended.stderr
+    assert "1 file asked about now, 0 before; 0 failed." in mended.stderr
     assert sorted(files_in(output)) == sorted([*map(str, tree.glob("*/*.*")), str(broken), str(other)])
     other.write_bytes(zoo.png("left"))
     assert loupe("predict", tree, "--output", output, "--model", "orientation").exit_code == OK

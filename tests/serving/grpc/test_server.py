@@ -109,7 +109,7 @@ def test_errors_have_their_codes(serve_grpc, zoo):
     for request, code, sentence in (
         (photo_call(b"no image"), grpc.StatusCode.INVALID_ARGUMENT, "image 1 of 1: the data is not an image"),
         (photo_call(), grpc.StatusCode.INVALID_ARGUMENT, "the request holds no image"),
-        (unraw, grpc.StatusCode.INVALID_ARGUMENT, "there are 2 raw_input_contents for 1 inputs"),
+        (unraw, grpc.StatusCode.INVALID_ARGUMENT, "there are 2 raw_input_contents for 1 input;"),
         (
             negative,
             grpc.StatusCode.INVALID_ARGUMENT,

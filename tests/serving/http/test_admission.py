@@ -12,10 +12,12 @@ PATH = "/v1/models/orientation:predict"
 def test_a_full_house_refuses_before_it_reads_the_body(full, path):
     address = urlsplit(str(full.base_url))
     with socket.create_connection((address.hostname, address.port), timeout=30) as waiting:
-        waiting.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode())
+        page = "Origin: https://a.example\r\n"
+        waiting.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{page}Content-Length: 1000000\r\n\r\n".encode())
         answer = waiting.recv(10_000)
     assert answer.startswith(b"HTTP/1.1 429 ")
     assert b"retry-after: 1\r\n" in answer.lower()
+    assert b"access-control-allow-origin: https://a.example\r\n" in answer.lower()
     assert b'"QueueFullError"' in answer
     protocol = "open_inference" if path.startswith("/v2") else "predict"
     counted = f'loupe_rejected_requests_total{{protocol="{protocol}",reason="QueueFullError"}} 1.0'

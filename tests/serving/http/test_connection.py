@@ -92,6 +92,27 @@ def test_the_limit_is_a_setting(serve_with):
     assert (response.status_code, response.json()["error_type"]) == (431, "HeadersTooLargeError")
 
 
+REFUSED = {
+    400: f"GET /health/live HTTP/1.1\r\n{HOST}Origin: %s\r\nTransfer-Encoding: gzip\r\n\r\n",
+    431: f"GET /health/live HTTP/1.1\r\n{HOST}Origin: %s\r\nx: {'x' * 40_000}\r\n\r\n",
+    408: f"POST {PATH} HTTP/1.1\r\n{HOST}Origin: %s\r\nContent-Length: 10\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("origins", ["https://a.example, https://b.example", "*", None])
+def test_pages_of_other_origins_can_read_what_the_connection_refuses(serve_with, origins):
+    client = serve_with(cors_origins=origins, read_timeout_s=1)
+    for status, request in REFUSED.items():
+        for origin, may in (("https://b.example", origins is not None), ("https://evil.example", origins == "*")):
+            with connected(client) as connection:
+                connection.sendall((request % origin).encode())
+                answer = until_closed(connection)
+            assert answer.startswith(b"HTTP/1.1 %d " % status)
+            said = b"*" if origins == "*" else origin.encode()
+            assert (b"access-control-allow-origin: " + said + b"\r\n" in answer) == may
+            assert (b"\r\naccess-control-allow-origin" in answer) == may
+
+
 def test_what_is_no_http_is_told(client):
     with connected(client) as connection:
         connection.sendall(b"\x16\x03\x01 this would be TLS\r\n\r\n")

@@ -102,7 +102,7 @@ def test_keys_come_back_as_a_column(client, b64):
     outputs = client.post(ORIENTATION, json={"inputs": {"image": [b64, b64], "key": ["a", "b"]}}).json()["outputs"]
     assert outputs["key"] == ["a", "b"]
     sentence = refusal(client.post(ORIENTATION, json={"inputs": {"image": [b64], "key": ["a", "b"]}}), 400)
-    assert sentence == "inputs.key has 2 entries for 1 images; one for each is needed"
+    assert sentence == "inputs.key has 2 entries for 1 image; one for each is needed"
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_a_planted_leak_is_one_sentence(trained, loupe_train, tmp_path):
         writer.writeheader()
         writer.writerows([*rows, {**photo, "split": "test"}])
     result = loupe_train("train", trained.recipe, leaking, "--run", tmp_path / "run")
-    assert one_line(result).startswith("1 groups of near-duplicates cross splits, e.g. ")
+    assert one_line(result).startswith("there are near-duplicates in several splits, 1 group of them, e.g. ")
 
 
 def test_errors_are_one_sentence(trained, loupe_train, tmp_path, workshop):
@@ -227,17 +227,17 @@ def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"--size": "eight"}, "height: "),
+        ({"--size": "eight"}, "the input is wrong at height: must be a whole number such as 5; 'eight' was given"),
         ({"--size": "9"}, "the input is [3, 8, 8]"),
         ({"--mean": "0.5;0.5"}, "'0.5;0.5' is not a list of numbers separated by commas"),
-        ({"--mean": "0.5,0.5", "--std": "1,1"}, "channels: "),
+        ({"--mean": "0.5,0.5", "--std": "1,1"}, "the input is wrong at channels: must be 1 or 3; 2 was given"),
         ({"--std": "1,1"}, "mean and std need a number for each channel"),
-        ({"--fit": "stretch"}, "fit: "),
-        ({"--resample": "lanczos"}, "resample: "),
-        ({"--crop": "1.5"}, "crop: "),
+        ({"--fit": "stretch"}, "at fit: must be 'squeeze' or 'center_crop'; 'stretch' was given"),
+        ({"--resample": "lanczos"}, "at resample: must be "),
+        ({"--crop": "1.5"}, "at crop: must be at most 1"),
         ({"--labels": "a,b"}, "answers 3 labels, 2 were named"),
         ({"--labels": ",".join(f"label-{index}" for index in range(1000))}, "answers 3 labels, 1000 were named"),
-        ({"--name": "Pets!"}, "name: "),
+        ({"--name": "Pets!"}, "at name: must look like "),
     ],
 )
 def test_what_cannot_be_imported_is_one_sentence(foreign, loupe_train, tmp_path, changes, sentence):

@@ -54,7 +54,7 @@ def test_upright_ones_are_taken_if_asked_for(camera):
 
 
 def test_a_folder_without_sideways_photos_is_told(upright_photos):
-    with pytest.raises(ManifestError, match="none of the 6 photos has an EXIF orientation of 3, 6, 8"):
+    with pytest.raises(ManifestError, match="none of 6 photos has an EXIF orientation of 3, 6, 8"):
         sensor_set([upright_photos])
 
 

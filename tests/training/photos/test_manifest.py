@@ -98,7 +98,7 @@ def test_splits_sources_and_leaks_are_chosen(workshop, tmp_path):
     assert manifest.leaked() == {"a"}
     assert names(manifest.without_leaks()) == "34"
     manifest.without_leaks().check_splits()
-    message = r"^1 groups of near-duplicates cross splits, e.g. 1 \(train\) and 2 \(test\)$"
+    message = r"^there are near-duplicates in several splits, 1 group of them, e.g. 1 \(train\) and 2 \(test\)$"
     with pytest.raises(SplitLeakError, match=message):
         manifest.check_splits()
 

@@ -65,7 +65,7 @@ def test_a_split_without_photos_is_told(recipe, trained, tmp_path):
 
 def test_a_planted_leak_is_refused_unless_it_is_accepted(recipe, trained, tmp_path):
     leaking = _with_a_leak(trained.manifest, tmp_path / "leaking.csv")
-    with pytest.raises(SplitLeakError, match=r"1 groups of near-duplicates cross splits"):
+    with pytest.raises(SplitLeakError, match=r"near-duplicates in several splits, 1 group of them"):
         begin(recipe, [leaking], tmp_path / "run")
     assert begin(recipe, [leaking], tmp_path / "run", allow_leaks=True).manifest.leaked()
 

@@ -109,5 +109,5 @@ def test_photos_that_do_not_fit_are_told(workshop, halves):
     with pytest.raises(TrainingError, match=r"^the model has no label 'dark'; it has: bright, gloomy$"):
         recalibrate(by_brightness(workshop, 60, ("bright", "gloomy")), *halves)
     none = replace(halves[0], photos=())
-    with pytest.raises(TrainingError, match=r"^there are 0 photos to calibrate and \d+ to measure on; both need some$"):
+    with pytest.raises(TrainingError, match=r"^0 photos to calibrate with and \d+ to measure on; both need some$"):
         recalibrate(by_brightness(workshop, 60), none, halves[1])

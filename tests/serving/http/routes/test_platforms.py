@@ -23,6 +23,13 @@ def test_sagemaker(serve_with, zoo, tmp_path):
         assert client.post("/invocations", content=zoo.png("left"), headers=headers).json() == native
     rows = client.post("/invocations", json={"instances": instances(zoo.png("left"), zoo.png("up"))}).json()
     assert [row["label"] for row in rows["predictions"]] == ["left", "up"]
+    for accepted in ("application/x-ndjson", "application/jsonlines"):
+        headers = {"Accept": accepted}
+        asked = {"instances": instances(zoo.png("left"), zoo.png("up"))}
+        lines = client.post("/invocations", json=asked, headers=headers).text.splitlines()
+        assert [json.loads(line) for line in lines] == [{"predictions": [row]} for row in rows["predictions"]]
+        [line] = client.post("/invocations", content=zoo.png("left"), headers=headers).text.splitlines()
+        assert json.loads(line) == native
     bad = client.post("/invocations", content=b"\0 no image", headers={"Content-Type": "application/x-image"})
     assert (bad.status_code, bad.json()["error_type"]) == (415, "UnsupportedImageError")
 

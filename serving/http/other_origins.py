@@ -1,0 +1,57 @@
+"""Other origins: whose pages may call, and what they may read, wherever an answer is made."""
+
+from typing import TypedDict
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
+
+from serving.observability.logging import REQUEST_ID_HEADER
+
+_FROM_PAGES = ["authorization", "x-api-key", "content-type", "content-encoding", "request-timeout", "traceparent"]
+_FROM_PAGES += ["inference-header-content-length", REQUEST_ID_HEADER]
+_TO_PAGES = [REQUEST_ID_HEADER, "Server-Timing", "Retry-After", "Inference-Header-Content-Length"]
+_TO_PAGES += ["Loupe-Rotated-Clockwise", "Loupe-Probability", "Loupe-Certain", "Loupe-Method"]
+
+
+class Allowed(TypedDict):
+    """What ``CORSMiddleware`` is told."""
+
+    allow_origins: list[str]
+    allow_methods: list[str]
+    allow_headers: list[str]
+    expose_headers: list[str]
+
+
+def allowed(origins: list[str]) -> Allowed:
+    """What pages of these origins may do; ``*`` is any."""
+    return {
+        "allow_origins": origins,
+        "allow_methods": ["GET", "POST", "PUT"],
+        "allow_headers": _FROM_PAGES,
+        "expose_headers": _TO_PAGES,
+    }
+
+
+class OtherOrigins:
+    """The headers that ``CORSMiddleware`` adds, for answers that never pass through it."""
+
+    def __init__(self, origins: list[str]) -> None:
+        """``origins``: see ``allowed``; none: no page may read anything."""
+        self._rules = CORSMiddleware(_nothing, **allowed(origins)) if origins else None
+
+    def headers(self, asked: Headers) -> MutableHeaders:
+        """What an answer to a request with these headers also says."""
+        told, origin = MutableHeaders(), asked.get("origin")
+        if self._rules is None:
+            return told
+        told["Vary"] = "Origin"
+        if origin is not None:
+            told.update(self._rules.simple_headers)
+            if not self._rules.allow_all_origins and self._rules.is_allowed_origin(origin):
+                told["Access-Control-Allow-Origin"] = origin
+        return told
+
+
+async def _nothing(_: Scope, __: Receive, ___: Send) -> None:
+    """There is no application behind it."""
