@@ -12,6 +12,7 @@ from models.errors import UndecodableImageError, UnsupportedImageError
 from models.heif import is_heif, open_heif
 from models.limits import DEFAULT_LIMITS, ImageLimits, Size
 from models.png import is_png, without_pixels
+from models.quiet import silence_decoders
 from models.widening import to_rgb
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Pillow's names of the formats that are served in any case; of several frames, the first counts. See also heif.py."""
+
+silence_decoders()
 
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112

@@ -1,6 +1,7 @@
 """JSON logs with a request id; never pixels, file names, EXIF or query strings of what people send."""
 
 import logging
+import os
 import re
 from contextvars import ContextVar
 from time import perf_counter
@@ -15,15 +16,18 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being answered; None outside of requests."""
 
 _log = logging.getLogger("loupe.access")
+_STDERR = 2
 _SANE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
 
 
 def configure_logging(level: str) -> None:
     """Writes our records from ``level`` on as one JSON line each on stderr; of libraries, no less than warnings.
 
-    Pillow's debug lines hold people's EXIF.
+    Pillow's debug lines hold people's EXIF. The lines go through a descriptor of their own, so that none is lost while
+    another thread keeps native code from printing.
     """
-    handler = logging.StreamHandler()
+    stream = open(os.dup(_STDERR), "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as we are
+    handler = logging.StreamHandler(stream)
     handler.addFilter(_add_request_id)
     fields = ["levelname", "name", "message"]
     renamed = {"levelname": "level", "name": "logger"}

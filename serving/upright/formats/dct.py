@@ -15,6 +15,7 @@ import jpegio  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
+from models.quiet import without_stderr
 from serving.upright.formats.blank import Frame, blank_jpeg
 
 _BLOCK = 8
@@ -68,7 +69,7 @@ def turn_coefficients(data: bytes, orientation: int) -> bytes | None:
 
 
 def _turned_copy(data: bytes, frame: Frame, flips: _Flips) -> Any:  # noqa: ANN401 - jpegio has no types
-    with _in_memory(data) as path:
+    with _in_memory(data) as path, without_stderr():
         source = jpegio.read(path)
     with _in_memory(blank_jpeg(frame)) as path:
         turned = jpegio.read(path)

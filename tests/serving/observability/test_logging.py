@@ -22,13 +22,13 @@ def root_logger():
     ours.setLevel(logging.NOTSET)
 
 
-def test_a_record_is_one_line_of_json(root_logger, capsys):
+def test_a_record_is_one_line_of_json(root_logger, capfd):
     configure_logging("info")
     request_id.set("abc")
     logging.getLogger("loupe.somewhere").info("a %s", "message", extra={"count": 3})
     logging.getLogger("loupe.somewhere").debug("not this one")
     logging.getLogger("library").info("nor this one")
-    [line] = capsys.readouterr().err.splitlines()
+    [line] = capfd.readouterr().err.splitlines()
     record = json.loads(line)
     assert record.pop("time")
     assert record == {
@@ -40,23 +40,23 @@ def test_a_record_is_one_line_of_json(root_logger, capsys):
     }
 
 
-def test_debug_lines_hold_no_exif(root_logger, capsys, photograph):
+def test_debug_lines_hold_no_exif(root_logger, capfd, photograph):
     configure_logging("debug")
     logging.getLogger("loupe.somewhere").debug("ours")
     exif, written = Image.Exif(), BytesIO()
     exif[ExifTags.Base.Artist] = "A Name"
     photograph.save(written, "TIFF", exif=exif)
     decode(written.getvalue())
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert "ours" in said
     assert "A Name" not in said
 
 
-def test_libraries_tell_errors_where_only_errors_are_wanted(root_logger, capsys):
+def test_libraries_tell_errors_where_only_errors_are_wanted(root_logger, capfd):
     configure_logging("error")
     logging.getLogger("library").warning("not this one")
     logging.getLogger("library").error("this one")
-    [line] = capsys.readouterr().err.splitlines()
+    [line] = capfd.readouterr().err.splitlines()
     assert "this one" in line
 
 
