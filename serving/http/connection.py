@@ -11,13 +11,9 @@ from models.errors import HeadersTooLargeError, LoupeError, RequestError, Reques
 from serving.http.crowd import make_room
 from serving.http.errors import STATUSES, error_body
 from serving.http.framing import Requests, refuse_tricks
+from serving.http.lingering import LINGER_BYTES, LINGER_S, most_discarded
 from serving.http.refusing import Refusing
 
-_MIB = 1024 * 1024
-_LINGER_S = 2  # at least; a body may take longer, see `_linger`
-# What is read of a body that was refused: the largest that is taken by default, if it says that it is no larger; of one
-# that is, nothing, as its sender would not get to the answer anyway; of one that does not say, as much as an image.
-_LINGER_BYTES, _LINGER_CHUNKED_BYTES = 64 * _MIB, 32 * _MIB
 # A chunk of one byte has five around it: `1 CRLF a CRLF`. Extensions and trailers have no end by themselves; see
 # CVE-2024-22019.
 _BYTES_AROUND = 16
@@ -59,7 +55,7 @@ class Connection(Refusing):
         self._lingering = False
         self._header_bytes = 0
         self._framing_bytes = 0  # of a body that has not all come: chunks' sizes and extensions, trailers
-        self._discarded_bytes = 0
+        self._discarded_bytes = self._body_from = 0
         self._refusal: LoupeError | None = None
         self._declared_bytes: int | None = None
         self._body_until = 0.0
@@ -80,7 +76,7 @@ class Connection(Refusing):
         """Refuses headers as soon as there are too many bytes of them, whole or not."""
         if self._lingering or self._answered_early():
             self._discarded_bytes += len(data)
-            if self._discarded_bytes > (_LINGER_CHUNKED_BYTES if self._declared_bytes is None else _LINGER_BYTES):
+            if self._discarded_bytes > most_discarded(self._declared_bytes, self._received_bytes - self._body_from):
                 self.transport.close()
         if self._lingering or self.transport.is_closing():
             return
@@ -117,6 +113,7 @@ class Connection(Refusing):
         self._check_head()
         super().on_headers_complete()
         self._arriving, self._framing_bytes, self._discarded_bytes = True, 0, 0
+        self._body_from = self._received_bytes
         self._declared_bytes = next((int(value) for name, value in self.headers if name == b"content-length"), None)
         self._body_until = self.loop.time() + self._body_timeout_s
 
@@ -146,7 +143,7 @@ class Connection(Refusing):
         if self._answered_early():
             self._reading.stop()
             self.cycle.body.clear()
-            if (self._declared_bytes or 0) > _LINGER_BYTES:
+            if (self._declared_bytes or 0) > LINGER_BYTES:
                 self._linger()
         if not (self._lingering or self._begun or self.transport.is_closing()) and self.cycle.response_complete:
             self._idle()
@@ -238,9 +235,9 @@ class Connection(Refusing):
         self._read_rest()
 
     def _read_rest(self) -> None:
-        if (self._declared_bytes or 0) > _LINGER_BYTES:
+        if (self._declared_bytes or 0) > LINGER_BYTES:
             self.flow.pause_reading()
-            self._wait(_LINGER_S)
+            self._wait(LINGER_S)
         else:
             self.flow.resume_reading()
-            self._wait(max(_LINGER_S, self._body_until - self.loop.time()))
+            self._wait(max(LINGER_S, self._body_until - self.loop.time()))
