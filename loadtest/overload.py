@@ -23,7 +23,6 @@ from loadtest.processes import own_cores, server
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 _PROBE_EVERY_S = 0.05
-_MAX_WAIT_S = 0.25  # the default
 _BUSY_CLIENTS = (4, 8, 16)  # of these the best; more would be refused
 
 
@@ -56,7 +55,7 @@ def _running(url: str) -> Iterator[str]:
     if url:
         yield url
         return
-    with own_cores() as servers, server(_MAX_WAIT_S, servers) as (address, _):
+    with own_cores() as servers, server(None, servers) as (address, _):
         yield address
 
 

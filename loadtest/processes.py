@@ -35,13 +35,20 @@ def own_cores() -> Iterator[Cores]:
 
 @contextmanager
 def server(
-    max_wait_s: float = _AS_LONG_AS_IT_TAKES_S,
+    max_wait_s: float | None = _AS_LONG_AS_IT_TAKES_S,
     cores: Cores | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[str, int]]:
-    """Starts a server on a free port, with the models of LOUPE_MODELS; yields its URL and process id."""
+    """Starts a server on a free port, with the models of LOUPE_MODELS; yields its URL and process id.
+
+    Args:
+        max_wait_s: how long an image may be expected to wait; None: as by default.
+        cores: on which it runs; None: on all.
+        settings: added to the environment.
+    """
     command = [sys.executable, "-m", "serving.commands.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
-    quiet = {"LOUPE_LOG_LEVEL": "warning", "LOUPE_MAX_WAIT_S": str(max_wait_s)} | dict(settings or {}) | os.environ
+    waits = {} if max_wait_s is None else {"LOUPE_MAX_WAIT_S": str(max_wait_s)}
+    quiet = {"LOUPE_LOG_LEVEL": "warning"} | waits | dict(settings or {}) | os.environ
     with subprocess.Popen(on_cores(command, cores), stdout=subprocess.PIPE, text=True, env=quiet) as process:  # noqa: S603
         try:
             yield _ready_url(process), process.pid
@@ -130,11 +137,12 @@ def _own_cpu_s(pid: int) -> float:
 
 
 def _descendants(pid: int) -> list[int]:
-    children = _children(pid)
-    return children + [one for child in children for one in _descendants(child)]
+    begun = children(pid)
+    return begun + [one for child in begun for one in _descendants(child)]
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that a process has begun and not yet seen end."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(child) for task in tasks for child in (task / "children").read_text().split()]

@@ -196,11 +196,12 @@ def client(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def serve_with(models: Path) -> Iterator[Callable[..., httpx.Client]]:
-    """Starts further servers, with other settings."""
+    """Starts further servers, with other settings; ``patient=False``: with the default of how long one may wait."""
     with ExitStack() as stack:
 
-        def start(**settings) -> httpx.Client:
-            address = stack.enter_context(serving(Settings(**{"models": models, "max_wait_s": PATIENT_S, **settings})))
+        def start(*, patient: bool = True, **settings) -> httpx.Client:
+            waits = {"max_wait_s": PATIENT_S} if patient else {}
+            address = stack.enter_context(serving(Settings(**{"models": models, **waits, **settings})))
             return stack.enter_context(httpx.Client(base_url=address, timeout=30))
 
         yield start

@@ -44,8 +44,8 @@ def test_refusals_keep_the_connection_and_the_order(full):
 
 
 def test_who_would_wait_too_long_is_told_how_long(serve_with, zoo):
-    """And is let in when that time has passed."""
-    client = serve_with(threads=1, max_wait_s=0.1)
+    """And is let in when that time has passed; by default that is a quarter of a second."""
+    client = serve_with(threads=1, patient=False)
     slow = [("image", (str(number), zoo.png(size=(2500, 2500)))) for number in range(16)]
     assert client.post(PATH, files=slow).status_code == 200  # teaches it what such photos take
     with ThreadPoolExecutor(1) as pool:
