@@ -68,7 +68,7 @@ def show_metrics(metrics: "Metrics") -> None:
     for name, figures in metrics.labels.items():
         table.add_row(escape(name), f"{figures.precision:.2%}", f"{figures.recall:.2%}", str(figures.support))
     _print(table)
-    if metrics.accuracy_interval:
+    if metrics.accuracy_interval and metrics.groups:
         photos = counted(metrics.groups, "independent photo")
         say(f"accuracy {_between(metrics.accuracy_interval)} (95 % interval, {photos})")
     if metrics.roc_auc is not None:
