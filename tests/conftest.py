@@ -42,6 +42,7 @@ _LONG = (
     "training/commands/test_calibrate.py::test_keras_is_imported_without_a_word",
     "training/commands/test_own_classifier.py",
     "training/fitting/test_devices.py::test_two_devices_learn",
+    "training/fitting/test_fit.py::test_what_is_learned_from_small_pictures",
     "training/pipeline/test_sizes.py::test_the_figures_are_those_of_files_exported_so",
 )
 """What takes half a minute and more, and whose parts others test: marked ``long``, for ``make long``."""
