@@ -17,6 +17,7 @@ from serving.settings import Settings
 from serving.settings.environment import passed_over
 from serving.settings.version import git_revision, service_version
 from serving.versions.hangup import hold_hangups
+from serving.versions.loading import Loader
 
 _log = logging.getLogger("loupe.start")
 
@@ -77,7 +78,9 @@ app.command()(upright)
 def list_models(models: ModelsOption = None) -> None:
     """Lists the models of the repository."""
     with one_sentence():
-        repository = ModelRepository(Settings.load(models=models).models)
+        loader = Loader(Settings.load(models=models))
+        loader.fetch()
+        repository = ModelRepository(loader.root)
         table = Table("model", "versions", "labels", "accuracy", "asked by default", box=None)
         for name, versions in repository.list().items():
             table.add_row(*_description(repository, name, versions))

@@ -19,7 +19,7 @@ FAILED = 1
 _AS_WIDE_AS_NEEDED = 10_000  # characters
 _INTERRUPTED = 130  # as shells have it for SIGINT
 
-ModelsOption = Annotated[Path | None, typer.Option("--models", help="Folder of the models (LOUPE_MODELS).")]
+ModelsOption = Annotated[str | None, typer.Option("--models", help="Folder or address of the models (LOUPE_MODELS).")]
 DeviceOption = Annotated[DeviceName | None, typer.Option("--device", help="Where the models run (LOUPE_DEVICE).")]
 
 

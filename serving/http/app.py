@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from fastapi import FastAPI
@@ -39,7 +40,7 @@ from serving.settings.platforms import Platform
 from serving.settings.version import service_version
 from serving.upright.straightening import Straightener
 from serving.versions.hangup import on_hangup
-from serving.versions.watching import watching
+from serving.versions.watching import polling, watching
 
 # FastAPI's own tells paths, queries and the texts of exceptions to any provider that a process has; see tracing.py.
 _NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -103,7 +104,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         reread = [] if app.state.keys is None else [app.state.keys.reload]
         stack.enter_context(on_hangup([*reread, service.registry.refresh_soon]))
         if service.settings.reload == "watch":
-            await stack.enter_async_context(watching(service.settings.models, service.registry.refresh))
+            await stack.enter_async_context(_watching(service))
         if service.settings.grpc_port is not None:
             grpc = _grpc_server().GrpcServer(service, app.state.metrics, app.state.keys)
             await stack.enter_async_context(grpc)
@@ -118,3 +119,8 @@ def _grpc_server() -> ModuleType:
         raise SettingsError(
             f"{PREFIX}GRPC_PORT is set, which needs the extra `grpc`: {how_to_install('grpc')}"
         ) from None
+
+
+def _watching(service: PredictionService) -> AbstractAsyncContextManager[None]:
+    folder, changed = service.settings.models, service.registry.refresh
+    return watching(folder, changed) if isinstance(folder, Path) else polling(changed)

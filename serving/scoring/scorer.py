@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from models.errors import ImageError
+from models.store import is_address, read_object
 from serving.scoring.picture import Picture
 from serving.scoring.pipeline import in_order
 from serving.scoring.reading import read_photo, refuse_too_large
 from serving.scoring.score import Row, Score
-from serving.scoring.store import is_address, read_object
 from serving.service import PredictionService
 from serving.settings import Settings
 

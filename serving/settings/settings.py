@@ -1,5 +1,6 @@
 """Settings: every knob of the service, from ``LOUPE_…`` environment variables and the command line's options."""
 
+import hashlib
 import os
 import re
 from ipaddress import ip_network
@@ -12,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 import models
 from models.errors import SettingsError
 from models.images import ImageLimits
+from models.store import is_address
 from models.wrong_value import explain, must_be
 from serving.settings.device import Device
 from serving.settings.environment import PREFIX, refuse_unknown_variables
@@ -28,9 +30,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
 
-    models: Path = Field(
+    models: Path | str = Field(
         Path(models.__file__).parent,
-        description="Folder of the models: name/version/model.onnx.",
+        description="Folder of the models: name/version/model.onnx; or the address of one at an object store, such as "
+        "s3://bucket/models (extra `store`).",
+    )
+    models_cache: Path | None = Field(
+        None, description="Folder that models from an address are fetched into; unset: `~/.cache/loupe`."
     )
     versions: str = Field(
         "latest",
@@ -38,7 +44,9 @@ class Settings(BaseSettings):
         "name=… for one model; separated by commas.",
     )
     reload: Literal["off", "watch"] = Field(
-        "off", description="watch: a change in the folder of the models does what SIGHUP does, look for versions anew."
+        "off",
+        description="watch: a change in the folder of the models does what SIGHUP does, look for versions anew; an "
+        "address is asked every half a minute.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 or :: for every interface.")
     port: int = Field(_PORT, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
@@ -183,6 +191,14 @@ class Settings(BaseSettings):
             raise SettingsError(_sentence(error)) from None
 
     @property
+    def models_folder(self) -> Path:
+        """Where the models are on this machine: those of an address, once they are fetched."""
+        if isinstance(self.models, Path):
+            return self.models
+        cache = self.models_cache or Path.home() / ".cache" / "loupe"
+        return cache / hashlib.sha256(self.models.encode()).hexdigest()[:16]
+
+    @property
     def image_limits(self) -> ImageLimits:
         """What one picture may cost."""
         return ImageLimits(
@@ -191,6 +207,12 @@ class Settings(BaseSettings):
             max_scans=self.max_jpeg_scans,
             max_parts=self.max_image_parts,
         )
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _folder_or_address(cls, value: object) -> object:
+        """A path would lose one of an address's slashes."""
+        return value.rstrip("/") if isinstance(value, str) and is_address(value) else Path(str(value))
 
     @field_validator("versions")
     @classmethod

@@ -76,12 +76,16 @@ class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json
         except (OSError, RequestError) as error:
             raise InvalidModelError(f"{folder.name}/{FILE_NAME} cannot be used: {error}") from None
 
+    def to_file(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
     def write(self, folder: Path) -> None:
         """Replaces the model's file at once: nobody ever reads a half of it."""
         handle, partial = tempfile.mkstemp(prefix=".labels-", dir=folder)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2) + "\n")
+            with os.fdopen(handle, "wb") as file:
+                file.write(self.to_file())
                 file.flush()
                 os.fsync(file.fileno())
             Path(partial).chmod(0o644)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from models.errors import InvalidModelError, LoupeError
+from models.mirror import Mirror
 from models.repository import ModelRepository
 from serving.engine.classifier import Classifier
 from serving.engine.observer import UNOBSERVED, Observer
@@ -34,13 +35,34 @@ class Loader:
     """
 
     def __init__(self, settings: Settings, observer: Observer = UNOBSERVED) -> None:
-        self.root: Path = settings.models
+        self.root = settings.models_folder
+        self._mirror = Mirror(settings.models, self.root) if isinstance(settings.models, str) else None
         self.opening: tuple[str, int] | None = None
         self._settings = settings
         self._observer = observer
-        self._repository = ModelRepository(settings.models)
+        self._repository = ModelRepository(self.root)
         self._signatures = None if settings.model_public_key is None else Signatures(settings.model_public_key)
         self._policies = VersionPolicies.parse(settings.versions)
+
+    def fetch(self) -> None:
+        """Makes the folder what the store is, if the models are at one; else there is nothing to do.
+
+        Raises:
+            StoreError: the store fails; the folder is as it was.
+        """
+        if self._mirror is not None:
+            self._mirror.pull()
+
+    def write_labels(self, name: str, labels: Labels) -> None:
+        """Keeps a model's labels beside its versions, at a store first.
+
+        Raises:
+            StoreError: the store fails.
+            OSError: the file cannot be written.
+        """
+        if self._mirror is not None:
+            self._mirror.push_labels(name, labels.to_file())
+        labels.write(self.root / name)
 
     def versions(self) -> dict[str, tuple[int, ...]]:
         """What there is on disk."""

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from models.errors import LoupeError, ModelError, ModelNotFoundError
+from models.errors import LoupeError, ModelError, ModelNotFoundError, StoreError
 from serving.engine.classifier import Classifier
 from serving.engine.observer import UNOBSERVED, Observer, ReloadOutcome
 from serving.settings import Settings
@@ -53,6 +53,7 @@ class Registry:
             ModelNotFoundError: the repository is empty.
             LoupeError: as ``open_version``.
         """
+        self._fetch_or_go_on()
         names = self._loader.versions()
         if not names:
             folder = self._loader.root
@@ -70,7 +71,9 @@ class Registry:
             ModelNotFoundError: there is no such model.
             InvalidModelError: something of it was refused; what served before still does.
             DeviceError: the device is not in effect.
+            StoreError: the models are at a store, and it fails.
         """
+        await asyncio.to_thread(self._loader.fetch)
         await self._change(self._load(name))
 
     async def unload(self, name: str) -> None:
@@ -91,6 +94,11 @@ class Registry:
 
     async def refresh(self) -> None:
         """Does for every model what ``load`` does; what is refused is logged."""
+        try:
+            await asyncio.to_thread(self._loader.fetch)
+        except LoupeError as error:
+            _log.error("the models in memory stay: %s", error)
+            return
         await self._change(self._refresh())
 
     def refresh_soon(self) -> None:
@@ -119,6 +127,15 @@ class Registry:
                 await change
 
         await asyncio.shield(self._keep(alone()))
+
+    def _fetch_or_go_on(self) -> None:
+        """A store that fails does not stop a start, if its models were fetched before."""
+        try:
+            self._loader.fetch()
+        except StoreError as error:
+            if not self._loader.versions():
+                raise
+            _log.error("the models that were fetched before are served: %s", error)
 
     def _current(self, name: str) -> ServedModel:
         return self.models.get(name, ServedModel.empty(name))
@@ -159,7 +176,7 @@ class Registry:
         try:
             for version in labels.versions & candidate.refused.keys():
                 raise candidate.refused[version]
-            await asyncio.to_thread(labels.write, self._loader.root / name)
+            await asyncio.to_thread(self._loader.write_labels, name, labels)
         except (LoupeError, OSError) as error:
             for classifier in _given_up(candidate.model, self.models[name]):
                 await asyncio.to_thread(classifier.close)

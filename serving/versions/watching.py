@@ -1,4 +1,4 @@
-"""LOUPE_RELOAD=watch: a change in the folder of the models is noticed by itself."""
+"""LOUPE_RELOAD=watch: a change in the folder of the models, or at their address, is noticed by itself."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from math import inf
 from pathlib import Path
+from random import uniform
 from time import monotonic
 
 from watchfiles import awatch
@@ -14,6 +15,7 @@ from watchfiles import awatch
 _log = logging.getLogger("loupe.watching")
 _LOOK_EVERY_MS = 1000
 _AT_LEAST_EVERY_S = 60  # network file systems tell nothing
+_ASK_EVERY_S = 30  # one listing; of S3, 1.5 cents a month for a hundred models
 
 
 @asynccontextmanager
@@ -26,6 +28,23 @@ async def watching(folder: Path, changed: Callable[[], Awaitable[None]]) -> Asyn
     finally:
         stop.set()
         await task
+
+
+@asynccontextmanager
+async def polling(changed: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Awaits ``changed`` every half a minute, as a store tells nothing; not all servers of a service at once."""
+    task = asyncio.create_task(_poll(changed))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _poll(changed: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(_ASK_EVERY_S * uniform(0.9, 1.1))  # noqa: S311 - no secret
+        await _tell(changed)
 
 
 async def _watch(folder: Path, changed: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:

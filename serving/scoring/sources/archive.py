@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from models.errors import RequestError
+from models.store import opened
 from serving.scoring.picture import Picture
-from serving.scoring.store import opened
 from serving.scoring.walking import READ
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterator
 
+from models.store import Files, asking, files_at
 from serving.scoring.picture import Picture
-from serving.scoring.store import Files, asking, files_at
 from serving.scoring.walking import READ
 
 

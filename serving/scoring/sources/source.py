@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import RequestError
+from models.store import is_address
 from serving.scoring.picture import Picture
 from serving.scoring.sources.archive import SUFFIXES as ARCHIVES
 from serving.scoring.sources.archive import pictures_in_archive
 from serving.scoring.sources.folder import pictures_in
 from serving.scoring.sources.prefix import pictures_at
 from serving.scoring.sources.table import Columns, pictures_in_csv, pictures_in_parquet
-from serving.scoring.store import is_address
 
 
 @dataclass(frozen=True)

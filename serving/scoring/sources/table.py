@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from models.errors import RequestError
 from models.extras import how_to_install
+from models.store import is_address, opened
 from serving.scoring.picture import Picture
-from serving.scoring.store import is_address, opened
 
 NAMED = ("file", "path", "image_path", "file_name", "filename", "name", "url", "uri", "key", "__key__", "id")
 """Columns that are taken for names or paths, the first of them that is there."""

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from models.errors import RequestError
+from models.store import read_object
 from serving.scoring.sources import Source
 from serving.scoring.sources.table import Columns
-from serving.scoring.store import read_object
 
 
 def pictures(place: object, column: str | None = None, name_column: str | None = None, at_most: int = 10**6):

@@ -134,3 +134,12 @@ def test_gpu_and_cuda_are_one(monkeypatch):
     monkeypatch.setenv("LOUPE_DEVICE", "gpu")
     assert Settings.load().device == "cuda"
     assert Settings.load(device="gpu").device == Settings.load(device="cuda").device == "cuda"
+
+
+def test_models_may_be_at_an_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOUPE_MODELS", "s3://bucket/models/")
+    settings = Settings.load(models_cache=tmp_path)
+    assert settings.models == "s3://bucket/models"
+    assert settings.models_folder.parent == tmp_path
+    assert settings.models_folder != Settings.load(models="s3://bucket/other", models_cache=tmp_path).models_folder
+    assert Settings.load(models="some/folder/").models_folder == Path("some/folder")
