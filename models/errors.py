@@ -16,7 +16,7 @@
     │   ├── HeadersTooLargeError      the headers have too many bytes
     │   ├── OtherModelsError          the output holds answers of other models
     │   ├── UnauthorizedError         the key or token is missing or wrong
-    │   └── ForbiddenError            control calls are off
+    │   └── ForbiddenError            the operator has not turned this call on
     ├── ServiceError                  the service cannot answer now
     │   ├── QueueFullError            try again after a pause
     │   ├── NotReadyError             starting or draining
@@ -111,7 +111,7 @@ class UnauthorizedError(RequestError):
 
 
 class ForbiddenError(RequestError):
-    """Control calls are off, as no token is set."""
+    """The call is off: control calls without a token, others by their setting."""
 
 
 class ServiceError(LoupeError):

@@ -19,6 +19,7 @@ from serving.http.middleware import add_middleware
 from serving.http.openapi import describe, operation_id
 from serving.http.routes import (
     drift,
+    explain,
     health,
     hints,
     labels,
@@ -77,7 +78,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     app.state.straightener = Straightener(service)
-    modules = (predict, upright, labels, drift, hints, tensorflow_serving, open_inference, repository, health, metrics)
+    answering, telling = (predict, upright, explain, labels, drift, hints), (repository, health, metrics)
+    modules = (*answering, tensorflow_serving, open_inference, *telling)
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)
     app.include_router(ping_router(platform))

@@ -103,6 +103,20 @@ class LoadedModels(BaseModel):
     models: list[LoadedModel]
 
 
+class Explained(BaseModel):
+    """What an answer hangs on.
+
+    ``fall`` has a row for each of seven places from top to bottom, with one from left to right each: by how much the
+    probability of ``label`` falls when a sixth of the picture's width and height is hidden there.
+    """
+
+    model: str
+    version: str
+    prediction: Prediction
+    label: str
+    fall: list[list[float]]
+
+
 class FeatureDrift(BaseModel):
     """One feature: the shares of pictures whose value lies below, between and from the edges on.
 

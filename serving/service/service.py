@@ -20,6 +20,7 @@ from serving.engine.workshop import Workshop
 from serving.service.admission import Admission, deadline_of, late
 from serving.service.answering import Answering, tell_of, together
 from serving.service.answers import Answer, Answers, Timing
+from serving.service.explaining import Explaining
 from serving.service.readiness import hung
 from serving.settings import Settings
 from serving.settings.cores import threads
@@ -42,6 +43,7 @@ class PredictionService:
         workshop: where photos are decoded and turned.
         limits: of one picture.
         admission: keeps both, and how long one image more would wait.
+        explaining: tells what an answer hangs on.
     """
 
     def __init__(self, settings: Settings, registry: Registry, observer: Observer = UNOBSERVED) -> None:
@@ -56,6 +58,7 @@ class PredictionService:
         self.limits = replace(settings.image_limits, max_decoded_bytes=self.workshop.largest_bytes)
         decoders = Decoders(self.workshop, self.limits, settings.decode_timeout_s, self.admission.waiting)
         self._answering = Answering(decoders, observer)
+        self.explaining = Explaining(settings, self.admission, decoders)
         self._random = Random()  # noqa: S311 - shares of traffic, no secrets
         self._draining = self._closed = False
 

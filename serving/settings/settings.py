@@ -152,6 +152,9 @@ class Settings(BaseSettings):
     docs_need_key: bool = Field(
         False, description="Whether `/docs` and `/openapi.json` need an API key where other calls do."
     )
+    explain: bool = Field(
+        True, description="Whether `:explain` is answered, which takes as long as fifty images and counts as so many."
+    )
     web: bool = Field(True, description="Whether there is a page for people at `/`.")
     cors_origins: str | None = Field(
         None, description="Origins whose pages may call, separated by commas; * for every one; unset: none."

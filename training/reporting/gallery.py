@@ -11,9 +11,9 @@ from PIL import Image
 
 from models.images import Size
 from models.metadata import ModelMetadata
+from models.occlusion import occlusion_map, overlay
 from training.graph.inference import OnnxClassifier
 from training.measuring.evaluation import Answers, judge
-from training.measuring.occlusion import occlusion_map, overlay
 
 Pictures = Callable[[int, Size], Image.Image]
 """A sample's picture as it was asked about, decoded to at least a size."""
@@ -96,7 +96,7 @@ def _worst(
 def _evidence(classifier: OnnxClassifier, metadata: ModelMetadata, image: Image.Image, label: int) -> str:
     pixels = metadata.preprocessing.apply(image)
     seen = Image.fromarray(pixels.squeeze()).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    return _data_uri(overlay(seen, occlusion_map(classifier, pixels, label)))
+    return _data_uri(overlay(seen, occlusion_map(classifier.predict, pixels, label)))
 
 
 def _data_uri(image: Image.Image) -> str:

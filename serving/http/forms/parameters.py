@@ -82,6 +82,13 @@ class SeveralParameters(PredictParameters):
         return names
 
 
+class ExplainParameters(Parameters):
+    """Of explaining an answer."""
+
+    label: str | None = Field(None, description="The label to explain; without, the one that is answered.")
+    exif: Literal["apply", "ignore"] = Field("apply", description="`ignore` judges the stored pixels.")
+
+
 class UprightParameters(Parameters):
     """Of turning a photo."""
 

@@ -1,0 +1,32 @@
+"""What an explanation takes of a service that others use too."""
+
+import asyncio
+
+import pytest
+
+from models.errors import DeadlineExceededError, QueueFullError
+from serving.service.explaining import COST
+
+
+def explain(service, photo: bytes, timeout_s: float | None = None):
+    return service.explaining.explain(
+        service.classifiers["orientation"], photo, None, apply_exif=True, timeout_s=timeout_s
+    )
+
+
+def test_as_many_as_there_is_room_for_are_let_in(service, zoo):
+    """Each counts as fifty images; of 256, five have room, and the sixth is refused before it is decoded."""
+
+    async def ask() -> list[object]:
+        calls = (explain(service, zoo.png()) for _ in range(6))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    found = asyncio.run(ask())
+    assert [type(one) for one in found].count(QueueFullError) == 1
+    assert (COST, service.images.taken, service.bodies.taken) == (50, 0, 0)
+
+
+def test_whoever_has_no_time_gets_none(service, zoo):
+    with pytest.raises(DeadlineExceededError):
+        asyncio.run(explain(service, zoo.png(), 1e-9))
+    assert service.images.taken == 0
