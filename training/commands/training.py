@@ -46,14 +46,14 @@ def manifest(
     with one_sentence():
         known = Manifest.read(output) if output.exists() else None
         listed = scan(photos, task_named(task), own_splits=own_splits, known=known)
-        if beside:
-            listed = joined(listed, beside, task_named(task))
         if not own_splits:
             listed.check_splits()
         if leave_out:
             listed = listed.leaving_out(leave_out)
         if learn_from < 1:
             listed = listed.learning_from(learn_from)
+        if beside:
+            listed = joined(listed, beside, task_named(task))
         listed.write(output)
         show_counts(listed)
         say(f"wrote {output}")

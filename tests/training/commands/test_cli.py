@@ -133,6 +133,13 @@ def test_what_is_only_learned_from_joins_no_test(folders, loupe_train, tmp_path,
     splits = {photo.split for photo in photos.photos if photo.source == "more"}
     assert splits <= {"train", "validation"}
     assert len([photo for photo in photos.photos if photo.source == folders.name]) == 120
+    count = len(photos.photos) - 120
+    assert (
+        loupe_train("manifest", folders, "-o", path, "--with", tmp_path / "more", "--learn-from", 0.3).exit_code == OK
+    )
+    kept = [photo.source for photo in Manifest.read(path).photos]
+    assert kept.count("more") >= count  # all of them, and those that resemble only what is no longer learned from
+    assert kept.count(folders.name) < 120
 
 
 def test_manifest_lists_photos_and_keeps_what_it_listed(folders, loupe_train, tmp_path, crops):
