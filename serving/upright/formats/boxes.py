@@ -8,7 +8,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_FULL = 4  # bytes of version and flags before the content of most of these boxes
+FULL = 4
+"""Bytes of version and flags before the content of most of these boxes."""
+
 _MOST_BOXES = 10_000
 
 
@@ -25,6 +27,33 @@ class Extent(NamedTuple):
 
     start: int
     size: int
+
+
+class Layout(NamedTuple):
+    """The boxes in which items are told of, and the kinds of those beside ``meta``."""
+
+    meta: Box
+    iprp: Box
+    ipco: Box
+    ipma: list[Box]
+    iloc: Box
+    outside: set[bytes]
+
+
+class Entry(NamedTuple):
+    """What ``ipma`` says of an item.
+
+    Attributes:
+        at: where the number of its properties stands, in one byte.
+        end: where the entry ends.
+        wide: whether each has two bytes.
+    """
+
+    item: int
+    at: int
+    end: int
+    count: int
+    wide: bool
 
 
 class Items(NamedTuple):
@@ -47,27 +76,54 @@ class Items(NamedTuple):
     places: dict[int, Extent]
 
 
+def layout(data: bytes) -> Layout:
+    """Finds the boxes.
+
+    Raises:
+        ValueError, struct.error: they are broken.
+    """
+    outside = list(_boxes(data, 0, len(data)))
+    meta = _one(outside, b"meta")
+    inside = list(_boxes(data, meta.start + FULL, meta.end))
+    iprp = _one(inside, b"iprp")
+    parts = list(_boxes(data, iprp.start, iprp.end))
+    ipma = [one for one in parts if one.kind == b"ipma"]
+    kinds = {one.kind for one in outside}
+    return Layout(meta, iprp, _one(parts, b"ipco"), ipma, _one(inside, b"iloc"), kinds)
+
+
 def items(data: bytes) -> Items:
     """Reads them.
 
     Raises:
         ValueError, struct.error: they are broken.
     """
-    meta = _one(_boxes(data, 0, len(data)), b"meta")
-    inside = list(_boxes(data, meta.start + _FULL, meta.end))
-    pitm, iprp = _one(inside, b"pitm"), _one(inside, b"iprp")
-    parts = list(_boxes(data, iprp.start, iprp.end))
-    container = _one(parts, b"ipco")
+    found = layout(data)
+    inside = list(_boxes(data, found.meta.start + FULL, found.meta.end))
+    pitm = _one(inside, b"pitm")
     idat = next((one for one in inside if one.kind == b"idat"), None)
-    has = [pair for one in parts if one.kind == b"ipma" for pair in _associations(data, one)]
+    has = [pair for one in found.ipma for pair in _associations(data, one)]
     return Items(
-        _number(data, pitm.start + _FULL, wide=data[pitm.start] > 0)[0],
-        list(_boxes(data, container.start, container.end)),
+        number(data, pitm.start + FULL, wide=data[pitm.start] > 0)[0],
+        list(_boxes(data, found.ipco.start, found.ipco.end)),
         dict(has),
         _references(data, next((one for one in inside if one.kind == b"iref"), None)),
         _kinds(data, next((one for one in inside if one.kind == b"iinf"), None)),
-        dict(_places(data, _one(inside, b"iloc"), idat)),
+        dict(_places(data, found.iloc, idat)),
     )
+
+
+def entries(data: bytes, box: Box) -> Iterator[Entry]:
+    """Yields those of an ``ipma`` box."""
+    version, wide = data[box.start], bool(data[box.start + 3] & 1)
+    (count,) = struct.unpack_from(">I", data, box.start + FULL)
+    at = box.start + FULL + 4
+    for _ in range(min(count, box.end - at)):
+        item, at = number(data, at, wide=version > 0)
+        each = data[at]
+        end = at + 1 + each * (2 if wide else 1)
+        yield Entry(item, at, end, each, wide)
+        at = end
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
@@ -93,23 +149,16 @@ def _one(boxes: Iterator[Box] | list[Box], kind: bytes) -> Box:
     return found
 
 
-def _number(data: bytes, at: int, *, wide: bool) -> tuple[int, int]:
+def number(data: bytes, at: int, *, wide: bool) -> tuple[int, int]:
     """An item's number, and where what follows it stands."""
     kind = ">I" if wide else ">H"
     return struct.unpack_from(kind, data, at)[0], at + struct.calcsize(kind)
 
 
 def _associations(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
-    version, wide = data[box.start], bool(data[box.start + 3] & 1)
-    (count,) = struct.unpack_from(">I", data, box.start + _FULL)
-    at = box.start + _FULL + 4
-    for _ in range(min(count, box.end - at)):
-        item, at = _number(data, at, wide=version > 0)
-        each = data[at]
-        kind = f">{each}H" if wide else f">{each}B"
-        told = struct.unpack_from(kind, data, at + 1)
-        yield item, [one & (0x7FFF if wide else 0x7F) for one in told]
-        at += 1 + struct.calcsize(kind)
+    for one in entries(data, box):
+        told = struct.unpack_from(f">{one.count}{'H' if one.wide else 'B'}", data, one.at + 1)
+        yield one.item, [each & (0x7FFF if one.wide else 0x7F) for each in told]
 
 
 def _references(data: bytes, box: Box | None) -> dict[int, set[int]]:
@@ -117,8 +166,8 @@ def _references(data: bytes, box: Box | None) -> dict[int, set[int]]:
     if box is None:
         return found
     wide = data[box.start] > 0
-    for one in _boxes(data, box.start + _FULL, box.end):
-        item, at = _number(data, one.start, wide=wide)
+    for one in _boxes(data, box.start + FULL, box.end):
+        item, at = number(data, one.start, wide=wide)
         (count,) = struct.unpack_from(">H", data, at)
         told = struct.unpack_from(f">{count}{'I' if wide else 'H'}", data, at + 2)
         found.setdefault(item, set()).update(told)
@@ -128,18 +177,18 @@ def _references(data: bytes, box: Box | None) -> dict[int, set[int]]:
 def _kinds(data: bytes, box: Box | None) -> dict[int, bytes]:
     if box is None:
         return {}
-    first = box.start + _FULL + (2 if data[box.start] == 0 else 4)
+    first = box.start + FULL + (2 if data[box.start] == 0 else 4)
     entries = [one for one in _boxes(data, first, box.end) if one.kind == b"infe" and data[one.start] >= 2]
-    numbered = (_number(data, one.start + _FULL, wide=data[one.start] > 2) for one in entries)
+    numbered = (number(data, one.start + FULL, wide=data[one.start] > 2) for one in entries)
     return {item: data[at + 2 : at + 6] for item, at in numbered}
 
 
 def _places(data: bytes, box: Box, idat: Box | None) -> Iterator[tuple[int, Extent]]:
-    version, sizes = data[box.start], data[box.start + _FULL] << 8 | data[box.start + _FULL + 1]
+    version, sizes = data[box.start], data[box.start + FULL] << 8 | data[box.start + FULL + 1]
     of_offset, of_length, of_base, of_index = (sizes >> shift & 0xF for shift in (12, 8, 4, 0))
-    count, at = _number(data, box.start + _FULL + 2, wide=version > 1)
+    count, at = number(data, box.start + FULL + 2, wide=version > 1)
     for _ in range(min(count, box.end - at)):
-        item, at = _number(data, at, wide=version > 1)
+        item, at = number(data, at, wide=version > 1)
         method = 0
         if version > 0:
             method, at = data[at + 1] & 0xF, at + 2

@@ -1,7 +1,7 @@
 """HEIC and AVIF files, turned by their container: viewers heed its ``irot`` and ``imir``, and overlook EXIF.
 
-A turn is two bits of a property that is there, so nothing moves. A file without one is left alone: to add it, all that
-follows would have to move. Format: ISO/IEC 23008-12, sections 6.5.10 and 6.5.12.
+A turn is two bits of a property, so nothing moves where it is there; see heif_room.py for files without one.
+Format: ISO/IEC 23008-12, sections 6.5.10 and 6.5.12.
 """
 
 import struct
@@ -10,6 +10,7 @@ from itertools import islice
 from serving.upright.formats import xmp
 from serving.upright.formats.boxes import Items, items
 from serving.upright.formats.exif import PREFIX, Exif
+from serving.upright.formats.heif_room import with_room
 from serving.upright.formats.orientation import UPRIGHT, turned
 
 _TURN, _MIRROR, _EXIF, _MIME = b"irot", b"imir", b"Exif", b"mime"
@@ -26,7 +27,7 @@ def turned_by(data: bytes, clockwise: int) -> bytes | None:
         clockwise: degrees, a multiple of 90.
 
     Returns:
-        The file, of the same length; None if it has no turn that could be changed.
+        The file, of the same length if it had a turn; None if it has none that could be changed, nor room for one.
 
     Raises:
         ValueError, struct.error: its boxes are broken.
@@ -36,6 +37,9 @@ def turned_by(data: bytes, clockwise: int) -> bytes | None:
     turns = {number for item in shown for number in found.has.get(item, ()) if _kind(found, number) == _TURN}
     own = {number for number in found.has.get(found.primary, ()) if _kind(found, number) == _TURN}
     others = {number for item, has in found.has.items() if item not in shown for number in has}
+    if not own and not turns and not _is_mirrored(found, shown):
+        roomy = with_room(data, len(found.properties), shown)
+        return None if roomy is None else turned_by(roomy, clockwise)
     if not own or turns & others:
         return None
     file = bytearray(data)
@@ -44,6 +48,11 @@ def turned_by(data: bytes, clockwise: int) -> bytes | None:
         at = found.properties[number - 1].start
         file[at] = file[at] & ~3 | (file[at] + _quarters(found, number, clockwise)) & 3
     return bytes(file)
+
+
+def _is_mirrored(found: Items, shown: set[int]) -> bool:
+    """A turn has to come before a mirror (MIAF, ISO/IEC 23000-22, 7.3.6.7), where it would mean another."""
+    return any(_kind(found, number) == _MIRROR for item in shown for number in found.has.get(item, ()))
 
 
 def _shown_together(found: Items) -> set[int]:
