@@ -52,7 +52,7 @@ class Entry(NamedTuple):
     item: int
     at: int
     end: int
-    count: int
+    properties: int
     wide: bool
 
 
@@ -157,7 +157,7 @@ def number(data: bytes, at: int, *, wide: bool) -> tuple[int, int]:
 
 def _associations(data: bytes, box: Box) -> Iterator[tuple[int, list[int]]]:
     for one in entries(data, box):
-        told = struct.unpack_from(f">{one.count}{'H' if one.wide else 'B'}", data, one.at + 1)
+        told = struct.unpack_from(f">{one.properties}{'H' if one.wide else 'B'}", data, one.at + 1)
         yield one.item, [each & (0x7FFF if one.wide else 0x7F) for each in told]
 
 

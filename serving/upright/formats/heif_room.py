@@ -42,7 +42,7 @@ def with_room(data: bytes, properties: int, wanted: Collection[int]) -> bytes | 
         return None
     inserted = [Change(found.ipco.end, found.ipco.end, _NO_TURN)]
     inserted += [_association(entry, properties + 1) for _, entry in told]
-    return _written(data, found, sorted(inserted), [Change(e.at, e.at + 1, bytes([e.count + 1])) for _, e in told])
+    return _written(data, found, sorted(inserted), [Change(e.at, e.at + 1, bytes([e.properties + 1])) for _, e in told])
 
 
 def _has_short_head(data: bytes, one: Box) -> bool:
@@ -51,7 +51,7 @@ def _has_short_head(data: bytes, one: Box) -> bool:
 
 
 def _has_room(entry: Entry, number_of_turn: int) -> bool:
-    return entry.count < _MOST_ASSOCIATIONS and (entry.wide or number_of_turn <= _MOST_NARROW)
+    return entry.properties < _MOST_ASSOCIATIONS and (entry.wide or number_of_turn <= _MOST_NARROW)
 
 
 def _association(entry: Entry, number_of_turn: int) -> Change:
