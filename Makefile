@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Bytecode is kept: without, each of the hundreds of programs that the tests start would compile all its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test long test-scale kills fuzz soak check fix train loadtest bench audit examples image release lock proto
+.PHONY: help setup serve test long test-scale kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -30,6 +30,7 @@ device = $(if $(call by_hand,DEVICE),$(wanted),$(found))
 option = $(if $(call by_hand,$(1)),--$(2) '$(or $(3),$($(1)))')
 
 dev := .venv-dev/bin
+peers := litserve bentoml mlserver nvidia-pytriton
 uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
 pytest := $(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
@@ -90,8 +91,11 @@ audit: .venv-dev/synced-dev  ## looks up whether a locked package has a known we
 	for lock in requirements/*.txt; do $(dev)/pip-audit --strict --disable-pip --require-hashes \
 		--progress-spinner off --requirement $$lock || failed=1; done; [ -z "$$failed" ]
 
-bench: .venv-dev/synced-dev  ## what serving adds to the work itself, in CPU time: ARGS='--only sizes --rounds 5 --output bench.json'
-	$(dev)/python -m loadtest.bench $(ARGS)
+bench: .venv-dev/synced-dev $(if $(PEERS),$(peers:%=.venv-peers/%/synced))  ## what serving adds to the work itself: ARGS='--only sizes --output bench.json', PEERS=1
+	$(dev)/python -m loadtest.bench $(if $(PEERS),--peers all) $(ARGS)
+
+capacity: .venv-dev/synced-dev  ## how many replicas, at what cost, and what ends first: ARGS='plan --rate 3000', ARGS=check
+	$(dev)/python -m loadtest.capacity $(or $(ARGS),plan)
 
 image:  ## builds the container image loupe:cpu or loupe:gpu: TARGET=cpu|gpu BASE=… FLAGS=…
 	@tool=$$(for tool in docker podman buildah; do if $$tool info >/dev/null 2>&1; then echo $$tool; break; fi; done); \
@@ -113,6 +117,8 @@ lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that 
 		--extra search --extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
 	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra store --extra ray \
 		--extra spark --group scale --constraint requirements/serving.txt --no-annotate --output-file requirements/scale.txt
+	for peer in $(peers); do { grep -oE '^(onnxruntime|pillow)==[^ ]+' requirements/serving.txt; echo $$peer; } | \
+		$(compile) - --no-annotate --output-file requirements/peers/$$peer.txt || exit; done
 	echo uv | $(compile) - --no-annotate --output-file requirements/uv.txt
 	printf '%s\n' hatchling editables | $(compile) - --no-annotate --output-file requirements/build.txt
 
@@ -124,6 +130,12 @@ proto: .venv-dev/synced-dev  ## generates the gRPC messages and stubs from their
 	$(if $(PYTHON),,$(error $(no_python)))
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+# Others who serve the same file, for `make bench PEERS=1`.
+.venv-peers/%/synced: requirements/peers/%.txt .venv-uv/made
+	$(uv) venv --quiet --clear --python .venv-uv/bin/python $(@D)
+	$(uv) pip sync --quiet --python $(@D) --require-hashes $<
 	touch $@
 
 # The stamp's name says which lock the environment holds: onnxruntime and onnxruntime-gpu never meet in one.

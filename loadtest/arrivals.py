@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random
 from statistics import quantiles
 from time import monotonic
 from urllib.parse import urlsplit
@@ -57,15 +58,14 @@ class Arrivals:
         self._request = request.encoded()
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def arrive(self, rate: float, duration_s: float) -> None:
-        """Begins ``rate`` requests a second; returns when all are answered."""
-        started, begun = monotonic(), 0
+    async def arrive(self, rate: float, duration_s: float, random: Random | None = None) -> None:
+        """Begins ``rate`` requests a second, evenly, or by chance as Poisson has it; returns when all are answered."""
+        started, due = monotonic(), 0.0
         async with asyncio.TaskGroup() as group:
-            while (passed := monotonic() - started) < duration_s:
-                for _ in range(int(passed * rate) - begun):
-                    group.create_task(self._ask())
-                    begun += 1
-                await asyncio.sleep(0.005)
+            while due < duration_s:
+                await asyncio.sleep(max(0.0, started + due - monotonic()))
+                group.create_task(self._ask())
+                due += random.expovariate(rate) if random else 1 / rate
             in_time = len(self.accepted_s)
         self._end(in_time / duration_s)
 

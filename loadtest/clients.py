@@ -1,5 +1,6 @@
 """Connections, one request at a time."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -15,3 +16,10 @@ def connection(url: str) -> Iterator[HTTPConnection]:
         yield made
     finally:
         made.close()
+
+
+def first_model(url: str) -> str:
+    """The name of one that the server has."""
+    with connection(url) as asking:
+        asking.request("GET", "/version")
+        return str(next(iter(json.loads(asking.getresponse().read())["models"])))

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from loadtest.arrivals import Arrivals, Request, percentiles
-from loadtest.overload import first_model, probe
+from loadtest.clients import first_model
+from loadtest.overload import probe
 from loadtest.photos import THUMBNAIL, flat_png, jpeg
 from loadtest.processes import server
 

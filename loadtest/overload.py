@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from loadtest.arrivals import Arrivals, Request, percentiles
-from loadtest.clients import connection
+from loadtest.clients import connection, first_model
 from loadtest.photos import THUMBNAIL, jpeg
 from loadtest.processes import own_cores, server
 
@@ -89,13 +89,6 @@ def report(capacity: float, arrivals: Arrivals, live_s: list[float]) -> dict[str
         "retry_after_s": dict(arrivals.retry_after),
         "live_ms": percentiles(live_s),
     }
-
-
-def first_model(url: str) -> str:
-    """The name of one that the server has."""
-    with connection(url) as asking:
-        asking.request("GET", "/version")
-        return str(next(iter(json.loads(asking.getresponse().read())["models"])))
 
 
 if __name__ == "__main__":

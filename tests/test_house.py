@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKS = sorted((ROOT / "requirements").rglob("*.txt"))
+PEERS = ("bentoml", "litserve", "mlserver", "nvidia-pytriton")
 ROOMS = ("models", "training", "serving", "loadtest", "loupe")
 
 
@@ -39,7 +40,8 @@ def test_a_lock_has_a_hash_for_everything_and_no_address(lock):
 
 def test_onnxruntime_and_onnxruntime_gpu_never_meet():
     """The two wheels own the same import directory."""
-    found = {lock.stem: names(lock.stem) & {"onnxruntime", "onnxruntime-gpu"} for lock in LOCKS}
+    locks = [lock.relative_to(ROOT / "requirements").with_suffix("").as_posix() for lock in LOCKS]
+    found = {lock: names(lock) & {"onnxruntime", "onnxruntime-gpu"} for lock in locks}
     assert found == {
         "serving": {"onnxruntime"},
         "serving-gpu": {"onnxruntime-gpu"},
@@ -47,7 +49,16 @@ def test_onnxruntime_and_onnxruntime_gpu_never_meet():
         "scale": {"onnxruntime"},
         "uv": set(),
         "build": set(),
-    }
+    } | {f"peers/{peer}": {"onnxruntime"} for peer in PEERS}
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_peers_run_on_the_same_onnxruntime_and_pillow(peer):
+    """Else the bench would compare those."""
+    same = {pin for pin in pins("serving") if pin.startswith(("onnxruntime==", "pillow=="))}
+    assert len(same) == 2
+    assert same <= pins(f"peers/{peer}")
+    assert peer in names(f"peers/{peer}")
 
 
 def test_the_tests_run_on_what_is_served():

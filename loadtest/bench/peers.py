@@ -1,5 +1,7 @@
 """Which others serve the same file, how each is started, and in which form it takes a photo."""
 
+import base64
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.arrivals import Request
-from loadtest.bench.cases import LOUPE, STARLETTE, Case, Network, multipart, pixels, with_floors
+from loadtest.bench.cases import LOUPE, STARLETTE, Case, Network, encoded_tensor, multipart, pixels, with_floors
 from loadtest.bench.measuring import Running
 from loadtest.processes import Cores, listening
 
 _ROOT = Path(__file__).parents[2]
+_SILENT = {"BENTOML_DO_NOT_TRACK": "True", "DO_NOT_TRACK": "1"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,24 @@ def _raw(photo: Path) -> Request:
     return Request("/predict", photo.read_bytes())
 
 
+def _json(photo: Path) -> Request:
+    body = json.dumps({"photo": base64.b64encode(photo.read_bytes()).decode()}).encode()
+    return Request("/predict", body, {"Content-Type": "application/json"})
+
+
+def _binary(photo: Path) -> Request:
+    return encoded_tensor("/v2/models/photo/infer", "photo", photo.read_bytes(), (1, 1))
+
+
 PEERS: Mapping[str, Peer] = {
     STARLETTE: Peer("starlette_app", None, "/ready", _raw),
     "fastapi": Peer("fastapi_app", None, "/ready", lambda photo: multipart("/predict", "file", photo)),
+    "litserve": Peer("litserve_app", ".venv-peers/litserve", "/health", _json),
+    "bentoml": Peer(
+        "bentoml_app", ".venv-peers/bentoml", "/readyz", lambda photo: multipart("/predict", "photo", photo)
+    ),
+    "mlserver": Peer("mlserver_app", ".venv-peers/mlserver", "/v2/models/photo/ready", _raw),
+    "triton": Peer("triton_app", ".venv-peers/nvidia-pytriton", "/v2/models/photo/ready", _binary),
 }
 
 
@@ -77,7 +95,7 @@ def _one(
 ) -> Iterator[Running]:
     peer, network = PEERS[name], networks[asked[0].network]
     requests = {case: _request(peer, case, network, photos[case.photo]) for case in asked}
-    settings = {"MODEL": str(network.files[0].absolute()), "PYTHONPATH": str(_ROOT), "ROOM": str(room)}
+    settings = _SILENT | {"MODEL": str(network.files[0].absolute()), "PYTHONPATH": str(_ROOT), "HOME": str(room)}
     command = [peer.python, "-m", f"loadtest.peers.{peer.module}"]
     with listening(command, cores, settings, peer.ready, room / f"{name}.log") as (url, pid):
         yield Running(url, pid, requests)

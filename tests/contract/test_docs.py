@@ -33,6 +33,7 @@ TOKEN, KEY = "the-admin-token", "the-api-key"
 NOT_RUN = {
     ("README.md", "--task folder photos"): "test_readme.py runs it line by line, and looks at the model",
     ("README.md", "import resnet.onnx"): "test_readme.py runs it, and looks at the model",
+    ("capacity.md", "make capacity"): "tests/loadtest/test_capacity.py runs the command",
     ("client.md", "pip install"): "test_distributions.py runs it in an empty environment",
     ("deploying.md", "docker run"): "no container runtime",
     ("deploying.md", "docker build"): "no container runtime",
