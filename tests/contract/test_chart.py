@@ -91,7 +91,7 @@ def chart(request: pytest.FixtureRequest) -> dict[str, Object]:
 
 
 def test_there_is_an_example_for_each_use():
-    assert len(SETS) == 11
+    assert len(SETS) == 12
     used = {kind for name in SETS for kind in objects(name)}
     assert used == {
         *("Deployment", "Service", "Service-pods", "HorizontalPodAutoscaler", "ScaledObject", "PodDisruptionBudget"),
@@ -287,6 +287,16 @@ def test_models_are_fetched_to_where_they_are_looked_for(address, remote, variab
     assert environment({"Deployment": deployment})["LOUPE_MODELS"] == mount["mountPath"]
 
 
+def test_loupe_fetches_by_itself_what_it_shall_watch(monkeypatch):
+    watched = objects("store-watched")
+    settings = settings_of(watched, monkeypatch)
+    assert (settings.models, settings.reload) == ("s3://models/production", "watch")
+    [mount] = [one for one in container(watched)["volumeMounts"] if one["name"] == "models"]
+    assert (str(settings.models_cache), "readOnly" in mount) == (mount["mountPath"], False)
+    assert container(watched)["envFrom"] == [{"secretRef": {"name": "models-store"}}]
+    assert "initContainers" not in pod(watched)
+
+
 def test_a_roll_out_takes_a_second_gpu_where_there_is_one():
     rollouts = {
         name: objects(name)["Deployment"]["spec"]["strategy"]["rollingUpdate"] for name in ("values", "gpu", "one-gpu")
@@ -443,7 +453,18 @@ def test_helm_test_asks_the_service():
 
 
 OF_OTHER_VALUES = {
-    *("models", "reload", "host", "port", "grpc_port", "device", "drain_pause_s", "admin_token", "api_keys_file"),
+    *(
+        "models",
+        "models_cache",
+        "reload",
+        "host",
+        "port",
+        "grpc_port",
+        "device",
+        "drain_pause_s",
+        "admin_token",
+        "api_keys_file",
+    ),
     "root_path",
 }
 """Settings that follow from other values of the chart."""

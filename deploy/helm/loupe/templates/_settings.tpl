@@ -31,6 +31,10 @@ answer; 5 to spare. */}}
 {{- range $name, $value := .Values.settings }}{{ $_ := set $env $name $value }}{{ end -}}
 {{- with .Values.models -}}
 {{- if or .volume .store }}{{ $_ := set $env "LOUPE_MODELS" "/models" }}{{ end -}}
+{{- if include "loupe.fetches" $ -}}
+{{- $_ := set $env "LOUPE_MODELS" .store -}}
+{{- $_ := set $env "LOUPE_MODELS_CACHE" "/models" -}}
+{{- end -}}
 {{- if .watch }}{{ $_ := set $env "LOUPE_RELOAD" "watch" }}{{ end -}}
 {{- end -}}
 {{- if .Values.grpc.enabled }}{{ $_ := set $env "LOUPE_GRPC_PORT" .Values.grpc.port }}{{ end -}}
@@ -46,6 +50,11 @@ answer; 5 to spare. */}}
 - name: {{ $name }}
   value: {{ include "loupe.plain" $value | quote }}
 {{- end -}}
+{{- end -}}
+
+{{/* Whether Loupe asks the store by itself. */}}
+{{- define "loupe.fetches" -}}
+{{- if and .Values.models.store (eq .Values.models.fetchBy "loupe") -}}true{{- end -}}
 {{- end -}}
 
 {{- define "loupe.tensorrt" -}}

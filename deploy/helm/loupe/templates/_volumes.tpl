@@ -3,7 +3,9 @@
 {{- if or .Values.models.volume .Values.models.store }}
 - name: models
   mountPath: /models
+  {{- if not (include "loupe.fetches" .) }}
   readOnly: true
+  {{- end }}
   {{- with .Values.models.subPath }}
   subPath: {{ . }}
   {{- end }}
