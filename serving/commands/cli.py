@@ -1,37 +1,49 @@
 """The command ``loupe``: serve, predict, score, upright, models."""
 
-import logging
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
+from typer.core import TyperCommand
+from typer.main import get_command
 
-from models.repository import ModelRepository, read_metadata
-from serving.commands.common import DeviceOption, ModelsOption, console, one_sentence
-from serving.commands.predict import predict
-from serving.commands.score import score
-from serving.commands.upright import upright
-from serving.engine.runtime import printed
-from serving.settings import Settings
-from serving.settings.environment import passed_over
-from serving.settings.version import git_revision, service_version
-from serving.versions.hangup import hold_hangups
-from serving.versions.loading import Loader
+COMMANDS = {
+    "serve": ("serving.commands.serve", "Serves models until SIGTERM or Ctrl-C."),
+    "predict": ("serving.commands.predict", "Asks models about photos."),
+    "score": (
+        "serving.commands.score",
+        "Asks models about millions of pictures, and keeps a row for each picture and model as Parquet.",
+    ),
+    "upright": ("serving.commands.upright", "Turns photos upright where that is certain."),
+    "models": ("serving.commands.models", "Lists the models of the repository."),
+}
+"""The module of each, whose function has the command's name, and what ``loupe --help`` says of it."""
 
-_log = logging.getLogger("loupe.start")
+# Rich's boxes around a page of help took a quarter of a second.
+_PLAIN: dict[str, Any] = {"add_completion": False, "pretty_exceptions_enable": False, "rich_markup_mode": None}
 
 app = typer.Typer(
     name="loupe",
     help="Serves small image classifiers over HTTP, and asks them on the command line.",
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    **_PLAIN,
 )
+
+
+class _Late(TyperCommand):
+    """A command whose module is imported once it is called: those of all took a second, for a line of help too."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - Typer's own click has no public name
+        alone = typer.Typer(**_PLAIN)
+        name = str(self.name)
+        alone.command(name)(getattr(import_module(COMMANDS[name][0]), name))
+        return get_command(alone).make_context(info_name, args, parent, **extra)
 
 
 def _say_version(wanted: bool) -> None:
     if wanted:
+        from serving.settings.version import git_revision, service_version
+
         typer.echo(f"loupe {service_version()} ({git_revision()[:12]})")
         raise typer.Exit
 
@@ -42,69 +54,8 @@ def _loupe(
 ) -> None: ...
 
 
-@app.command()
-def serve(
-    models: ModelsOption = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on (LOUPE_HOST; 127.0.0.1).")] = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one (LOUPE_PORT; 8000).")
-    ] = None,
-    device: DeviceOption = None,
-) -> None:
-    """Serves models until SIGTERM or Ctrl-C."""
-    hold_hangups()
-    # Imported here, as FastAPI costs half a second that no other command needs.
-    from serving.access.listening import listen
-    from serving.http.app import create_app
-    from serving.http.server import Server, stoppable
-    from serving.observability.logging import configure_logging
-
-    with one_sentence():
-        settings = Settings.load(models=models, host=host, port=port, device=device)
-        configure_logging(settings.log_level)
-        _log_what_came_before()
-        listener = listen(settings.host, settings.port)
-        with stoppable():
-            server = Server(create_app(settings), listener, settings, on_ready=_announce)
-            server.serve_until_stopped()
-
-
-app.command()(predict)
-app.command()(score)
-app.command()(upright)
-
-
-@app.command("models")
-def list_models(models: ModelsOption = None) -> None:
-    """Lists the models of the repository."""
-    with one_sentence():
-        loader = Loader(Settings.load(models=models))
-        loader.fetch()
-        repository = ModelRepository(loader.root)
-        table = Table("model", "versions", "labels", "accuracy", "asked by default", box=None)
-        for name, versions in repository.list().items():
-            table.add_row(*_description(repository, name, versions))
-        console().print(table)
-
-
-def _log_what_came_before() -> None:
-    """What was noticed before there was a log."""
-    if links := passed_over():
-        _log.info("variables that Kubernetes injects for Services are passed over", extra={"variables": links})
-    for line in printed:
-        _log.warning("ONNX Runtime: %s", line)
-
-
-def _announce(url: str) -> None:
-    typer.echo(f"Loupe is ready at {url}")
-
-
-def _description(repository: ModelRepository, name: str, versions: tuple[int, ...]) -> tuple[str, ...]:
-    facts = read_metadata(repository.path(name).read_bytes())
-    accuracy = f"{facts.metrics.accuracy:.3f}" if facts.metrics else "not measured"
-    numbers, labels = ", ".join(map(str, versions)), escape(", ".join(facts.label_names))
-    return name, numbers, labels, accuracy, "yes" if facts.default else "no"
-
+for _name, (_, _told) in COMMANDS.items():
+    app.command(_name, cls=_Late, help=_told)(lambda: None)
 
 if __name__ == "__main__":
     app()

@@ -4,14 +4,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models.errors import LoupeError
 from serving.settings import DeviceName
+
+if TYPE_CHECKING:  # it takes 0.1 s, and the server prints neither
+    from rich.console import Console
+    from rich.progress import Progress
 
 FAILED = 1
 """Exit status: a file failed, or nothing could begin."""
@@ -36,14 +38,19 @@ def one_sentence() -> Iterator[None]:
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """Where tables go; nobody looks at a file or a pipe, so there they are as wide as they need to be."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _AS_WIDE_AS_NEEDED)
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """On stderr, and only where a person looks at it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

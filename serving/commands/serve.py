@@ -1,0 +1,57 @@
+"""loupe serve: the server, from its settings to its end."""
+
+import gc
+import logging
+from typing import Annotated
+
+import typer
+
+from serving.commands.common import DeviceOption, ModelsOption, one_sentence
+from serving.versions.hangup import hold_hangups
+
+_log = logging.getLogger("loupe.start")
+
+
+def serve(
+    models: ModelsOption = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (LOUPE_HOST; 127.0.0.1).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one (LOUPE_PORT; 8000).")
+    ] = None,
+    device: DeviceOption = None,
+) -> None:
+    """Serves models until SIGTERM or Ctrl-C."""
+    hold_hangups()
+    # Imported behind that, as it takes a second in which a SIGHUP would end the process.
+    from serving.access.listening import listen
+    from serving.http.app import create_app
+    from serving.http.server import Server, stoppable
+    from serving.observability.logging import configure_logging
+    from serving.settings import Settings
+
+    with one_sentence():
+        settings = Settings.load(models=models, host=host, port=port, device=device)
+        configure_logging(settings.log_level)
+        _log_what_came_before()
+        listener = listen(settings.host, settings.port)
+        with stoppable():
+            server = Server(create_app(settings), listener, settings, on_ready=_announce)
+            server.serve_until_stopped()
+
+
+def _log_what_came_before() -> None:
+    """What was noticed before there was a log."""
+    from serving.engine.runtime import printed
+    from serving.settings.environment import passed_over
+
+    if links := passed_over():
+        _log.info("variables that Kubernetes injects for Services are passed over", extra={"variables": links})
+    for line in printed:
+        _log.warning("ONNX Runtime: %s", line)
+
+
+def _announce(url: str) -> None:
+    """What is there by now stays, so the garbage collector need not look at it: it stopped the loop for 0.1 s."""
+    gc.collect()
+    gc.freeze()
+    typer.echo(f"Loupe is ready at {url}")
