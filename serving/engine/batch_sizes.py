@@ -23,6 +23,8 @@ def stack(images: Sequence[NDArray[np.uint8]], sizes: Sequence[int]) -> NDArray[
         ``uint8[M, H, W, C]`` with M ≥ N; the first N are the images.
     """
     size = next((size for size in sizes if size >= len(images)), len(images))
+    if size == 1:
+        return images[0][np.newaxis]
     batch = np.zeros((size, *images[0].shape), np.uint8)
     np.stack(images, out=batch[: len(images)])
     return batch

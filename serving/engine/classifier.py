@@ -57,7 +57,7 @@ class Classifier:
     def __init__(self, model: OnnxModel, *, workers: int, max_queue: int, observer: Observer = UNOBSERVED) -> None:
         self.model = model
         self.metadata = model.metadata
-        self._batcher = Batcher[NDArray[np.uint8], NDArray[np.float32]](
+        self._batcher = Batcher[NDArray[np.uint8], Prediction](
             partial(_run, model, observer), max_batch=model.max_batch, max_queue=max_queue, workers=workers
         )
         self._users = 0
@@ -86,24 +86,25 @@ class Classifier:
             if not self._users:
                 self._idle.set()
 
-    async def predict(self, pixels: NDArray[np.uint8], deadline: float = inf) -> Batched[Prediction]:
-        """Answers one image, ``uint8[H, W, C]`` as ``metadata.preprocessing.apply`` returns it.
+    def submit(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[Prediction]]":
+        """Queues one image, ``uint8[H, W, C]`` as ``metadata.preprocessing.apply`` returns it.
 
-        Raises:
-            DeadlineExceededError: no worker was free before ``perf_counter()`` reached the deadline.
-            LoupeError: as ``submit``.
-        """
-        batched = await asyncio.wrap_future(self.submit(pixels, deadline))
-        return Batched(Prediction.of(self.metadata, batched.result), batched.queue_s, batched.run_s)
-
-    def submit(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[NDArray[np.float32]]]":
-        """Queues one image; its future gets the probabilities, ``float32[K]``.
+        Returns:
+            The answer, or DeadlineExceededError: no worker was free before ``perf_counter()`` reached the deadline.
 
         Raises:
             QueueFullError: too many images wait for this model.
             NotReadyError: the model is being unloaded.
         """
         return self._batcher.submit(pixels, deadline)
+
+    def answer(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[Prediction]]":
+        """As ``submit``, for the thread that made the pixels: on the CPU it runs the session itself.
+
+        There one image costs no more alone than in a batch, and its pixels are still in the core's cache.
+        """
+        ask = self._batcher.answer_here if self.model.kind == "cpu" else self._batcher.submit
+        return ask(pixels, deadline)
 
     async def retire(self) -> None:
         """Waits for the requests that use it, then closes it."""
@@ -115,9 +116,9 @@ class Classifier:
         self._batcher.close()
 
 
-def _run(model: OnnxModel, observer: Observer, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def _run(model: OnnxModel, observer: Observer, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
     """No method: a classifier that its own workers refer to would wait for the garbage collector to be freed."""
     observer.batch_ran(model.metadata.name, str(model.metadata.version), len(images))
     probabilities = model.run(images)
     observer.saw(model.metadata, images, probabilities)
-    return probabilities
+    return [Prediction.of(model.metadata, one) for one in probabilities]

@@ -1,9 +1,9 @@
 """Decoders: encoded photos → the pixels that models take; each photo is decoded once, for all models asked for."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,14 @@ from models.drift import Shape
 from models.errors import DeadlineExceededError
 from models.images import ImageLimits, Size
 from models.preprocessing import Preprocessing
+from serving.engine.lane import Done
+from serving.engine.outcome import outcome
 from serving.engine.preparing import prepare, wanted_size
 from serving.engine.task import Task
 from serving.engine.waiting import Waiting
 from serving.engine.workshop import Workshop
 
+_Result = TypeVar("_Result")
 _WEIGHT = 0.1  # of the newest photo in what is typical; also, what is typical shrinks by it where nothing gets through
 _LOOKED_AT_HERE = 256 * 1024  # the walk over so many bytes takes the event loop a few milliseconds at most
 
@@ -59,13 +62,20 @@ class Decoders:
         self._typical_s = 0.0
 
     async def prepare(
-        self, data: bytes, wanted: Collection[Preprocessing], *, apply_exif: bool, deadline: float
-    ) -> Prepared:
-        """Decodes a photo.
+        self,
+        data: bytes,
+        wanted: Collection[Preprocessing],
+        then: Callable[[Prepared], _Result],
+        *,
+        apply_exif: bool,
+        deadline: float,
+    ) -> _Result:
+        """Decodes a photo, and goes on with it in the thread that did.
 
         Args:
             data: the encoded photo.
             wanted: what the models take. A JPEG is decoded at the smallest DCT scale that serves all of them.
+            then: makes the result of it.
             apply_exif: whether the EXIF orientation is applied.
             deadline: the ``perf_counter()`` at which its answer is late. A photo that could not be answered by then,
                 if it takes as long as others did, costs no decode.
@@ -79,14 +89,12 @@ class Decoders:
         task = Task(prepare, data, (ordered, apply_exif, self._limits, cost), cost, self._timeout_s)
         try:
             with self._waiting.aside() if self._workshop.is_dear(cost) else nullcontext():
-                done = await asyncio.wrap_future(self._workshop.submit(task, deadline - self._typical_s))
+                return await outcome(
+                    self._workshop.submit(task, deadline - self._typical_s, lambda done: then(_prepared(ordered, done)))
+                )
         except DeadlineExceededError:
             self._typical_s *= 1 - _WEIGHT  # else one slow photo could shut out impatient callers for ever
             raise
-        parts = zip(ordered, done.made.parts, strict=True)
-        pixels = {one: np.frombuffer(part, np.uint8).reshape(one.shape) for one, part in parts}
-        decode_s, preprocess_s, shape = done.made.facts
-        return Prepared(pixels, done.queue_s, decode_s, preprocess_s, Shape(*shape))
 
     def note_answer(self, seconds: float) -> None:
         """Learns how long it took from the decode of a photo to its answer."""
@@ -96,3 +104,10 @@ class Decoders:
         if len(data) <= _LOOKED_AT_HERE:
             return estimate(data, at_least, self._limits)
         return await asyncio.to_thread(estimate, data, at_least, self._limits)
+
+
+def _prepared(ordered: Collection[Preprocessing], done: Done) -> Prepared:
+    parts = zip(ordered, done.made.parts, strict=True)
+    pixels = {one: np.frombuffer(part, np.uint8).reshape(one.shape) for one, part in parts}
+    decode_s, preprocess_s, shape = done.made.facts
+    return Prepared(pixels, done.queue_s, decode_s, preprocess_s, Shape(*shape))

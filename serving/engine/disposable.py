@@ -19,7 +19,7 @@ _MODULE = "serving.engine.child"
 # One heap, which gives back what is freed; and no threads that nobody needs, as each takes address space.
 _ENVIRONMENT = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072", "OPENBLAS_NUM_THREADS": "1"}
 _ANSWER_BYTES = 64 * 1024 * 1024
-_UNWANTED = "nobody waits for it any more"
+UNWANTED = "nobody waits for it any more"
 _ALLOWED = 2  # times what was estimated, which tests hold it to
 
 
@@ -86,7 +86,7 @@ class Disposable:
     @staticmethod
     def _refuse(is_wanted: Callable[[], bool]) -> None:
         if not is_wanted():
-            raise NotReadyError(_UNWANTED)
+            raise NotReadyError(UNWANTED)
 
     def _why(self, process: subprocess.Popen[bytes], task: Task) -> LoupeError:
         """What a process died of."""
@@ -96,7 +96,7 @@ class Disposable:
             ended = self._ended
             self._process = self._link = None
         if ended:
-            return NotReadyError(_UNWANTED)
+            return NotReadyError(UNWANTED)
         if code == -signal.SIGXCPU:
             return ImageTooLargeError(f"the image takes longer than the {task.cpu_s:g} s of a core that are allowed")
         return UndecodableImageError("the image cannot be decoded: its decoder ended")

@@ -1,15 +1,18 @@
 """Lane: a queue of jobs, and the threads that empty it; all lanes share one store of memory."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from models.errors import DeadlineExceededError, LoupeError, NotReadyError, QueueFullError
 from serving.engine.allocator import give_back
-from serving.engine.disposable import Disposable
+from serving.engine.disposable import UNWANTED, Disposable
 from serving.engine.order import Order
 from serving.engine.task import Made, Task
+
+Result = TypeVar("Result")
 
 PROCESS_BYTES = 64 * 1024 * 1024
 """What a disposable process takes itself."""
@@ -25,12 +28,13 @@ class Done(NamedTuple):
     queue_s: float
 
 
-class Job(Future[Done]):
+class Job(Future[Result], Generic[Result]):
     """A task in a lane, and its own future, as in batcher.py. Cancelled while it has a process, it ends that."""
 
-    def __init__(self, task: Task, deadline: float, lane: "Lane", size: int) -> None:
+    def __init__(self, task: Task, then: Callable[[Done], Result], deadline: float, lane: "Lane", size: int) -> None:
         super().__init__()
         self.task = task
+        self.then = then
         self.deadline = deadline
         self.size = size
         self.submitted = perf_counter()
@@ -59,7 +63,7 @@ class Lane:
     """A queue, and the threads that empty it."""
 
     def __init__(self, store: Store, threads: int, *, share: int, dear: bool) -> None:
-        self.order = Order[Job]()
+        self.order = Order[Job[Any]]()
         self._store = store
         self._share = share
         self._taken = 0
@@ -72,9 +76,9 @@ class Lane:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, task: Task, deadline: float) -> Job:
+    def submit(self, task: Task, then: Callable[[Done], Result], deadline: float) -> Job[Result]:
         """See ``Workshop.submit``."""
-        job = Job(task, deadline, self, task.cost.bytes + (PROCESS_BYTES if self._dear else 0))
+        job = Job(task, then, deadline, self, task.cost.bytes + (PROCESS_BYTES if self._dear else 0))
         with self._changed:
             if self._closed:
                 raise NotReadyError("the service is shutting down")
@@ -96,7 +100,7 @@ class Lane:
             raise DeadlineExceededError("its time would be up before it could be decoded")
         raise QueueFullError(f"dear pictures wait already that take {expected_s:.0f} s; try again", expected_s)
 
-    def forget(self, job: Job) -> None:
+    def forget(self, job: Job[Any]) -> None:
         """Takes it out of the queue, or ends its process."""
         with self._changed:
             job.given_up = True
@@ -125,7 +129,7 @@ class Lane:
         if process is not None:
             process.close()
 
-    def _take(self, process: Disposable | None, *, rests: bool) -> Job | None:
+    def _take(self, process: Disposable | None, *, rests: bool) -> Job[Any] | None:
         """Waits for a job that there is room for; if it is long in coming, what the last one left is given back."""
         with self._changed:
             while not self._changed.wait_for(self._may_go_on, _IDLE_S if rests else None):
@@ -155,7 +159,7 @@ class Lane:
         size = self.order.first.size
         return self._taken + size <= self._share and self._store.taken + size <= self._store.limit
 
-    def _give_back(self, job: Job) -> None:
+    def _give_back(self, job: Job[Any]) -> None:
         with self._changed:
             job.process = None
             self._store.taken -= job.size
@@ -164,7 +168,7 @@ class Lane:
                 changed.notify()
 
 
-def _do(job: Job, process: Disposable | None) -> None:
+def _do(job: Job[Any], process: Disposable | None) -> None:
     if not job.set_running_or_notify_cancel():
         return
     started = perf_counter()
@@ -173,12 +177,15 @@ def _do(job: Job, process: Disposable | None) -> None:
         return
     try:
         made = job.task.run() if process is None else _in_process(job, process)
+        if job.given_up:
+            raise NotReadyError(UNWANTED)
+        result = job.then(Done(made, started - job.submitted))
     except LoupeError as error:
         job.set_exception(_bare(error))
     except BaseException as error:
         job.set_exception(error)
     else:
-        job.set_result(Done(made, started - job.submitted))
+        job.set_result(result)
 
 
 def _bare(error: LoupeError) -> LoupeError:
@@ -187,6 +194,6 @@ def _bare(error: LoupeError) -> LoupeError:
     return error.with_traceback(None)
 
 
-def _in_process(job: Job, process: Disposable) -> Made:
+def _in_process(job: Job[Any], process: Disposable) -> Made:
     job.process = process
     return process.run(job.task, lambda: not job.given_up)

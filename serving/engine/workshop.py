@@ -4,12 +4,14 @@ Each lane takes the cheapest that waits (order.py). A job's memory is taken befo
 next one waits until there is room. Dear jobs leave a part of the budget alone, so that cheap ones never wait for them.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from math import inf
+from typing import overload
 
 from models.cost import Cost
 from models.errors import ImageTooLargeError, QueueFullError
-from serving.engine.lane import PROCESS_BYTES, Done, Lane, Store
+from serving.engine.lane import PROCESS_BYTES, Done, Lane, Result, Store
 from serving.engine.task import Task
 
 _MIB = 1024 * 1024
@@ -33,12 +35,21 @@ class Workshop:
         self._quick = Lane(self._store, threads, share=max_bytes, dear=False)
         self._dear = Lane(self._store, threads, share=max_bytes - _reserved(max_bytes), dear=True)
 
-    def submit(self, task: Task, deadline: float = inf) -> "Future[Done]":
+    @overload
+    def submit(self, task: Task, deadline: float = inf) -> "Future[Done]": ...
+
+    @overload
+    def submit(self, task: Task, deadline: float, then: Callable[[Done], Result]) -> "Future[Result]": ...
+
+    def submit(
+        self, task: Task, deadline: float = inf, then: Callable[[Done], Result] | None = None
+    ) -> "Future[Result] | Future[Done]":
         """Queues one task.
 
         Args:
             task: what to do.
             deadline: the ``perf_counter()`` from which on it is not begun any more.
+            then: makes the result of what was made; in the same thread, so that no other has to be woken up for it.
 
         Returns:
             What it makes, or what it raises, or DeadlineExceededError. A caller who cancels it ends it: at once if it
@@ -56,7 +67,8 @@ class Workshop:
             )
         if self.waiting >= self._max_queue:
             raise QueueFullError(f"{self.waiting} images wait already; at most {self._max_queue} may")
-        return (self._dear if self.is_dear(task.cost) else self._quick).submit(task, deadline)
+        lane = self._dear if self.is_dear(task.cost) else self._quick
+        return lane.submit(task, _as_it_is, deadline) if then is None else lane.submit(task, then, deadline)
 
     def is_dear(self, cost: Cost) -> bool:
         """Whether a task of this cost gets a process, and so keeps no cheap one waiting."""
@@ -82,6 +94,10 @@ class Workshop:
         """Takes no more tasks, does those that wait, and ends threads and processes."""
         for lane in (self._quick, self._dear):
             lane.close()
+
+
+def _as_it_is(done: Done) -> Done:
+    return done
 
 
 def _reserved(max_bytes: int) -> int:

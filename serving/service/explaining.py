@@ -85,11 +85,15 @@ class Explaining:
         with self._admission.admitted(COST, COST * prod(preprocessing.shape)), classifier.in_use():
             try:
                 async with asyncio.timeout(timeout_s):
-                    prepared = await self._decoders.prepare(
-                        data, [preprocessing], apply_exif=apply_exif, deadline=deadline
+                    pixels = await self._decoders.prepare(
+                        data,
+                        [preprocessing],
+                        lambda prepared: prepared.pixels[preprocessing],
+                        apply_exif=apply_exif,
+                        deadline=deadline,
                     )
                     async with self._alone:
-                        return await _look(classifier.model, prepared.pixels[preprocessing], label)
+                        return await _look(classifier.model, pixels, label)
             except (TimeoutError, DeadlineExceededError):
                 raise late(timeout_s) from None
 

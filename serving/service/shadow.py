@@ -27,11 +27,11 @@ def judge(shadow: Classifier, pixels: NDArray[np.uint8], observer: Observer) -> 
 
 
 def _compare(
-    shadow: Classifier, observer: Observer, answered: Prediction, future: "Future[Batched[NDArray[np.float32]]]"
+    shadow: Classifier, observer: Observer, answered: Prediction, future: "Future[Batched[Prediction]]"
 ) -> None:
     if future.exception() is not None:
         return
-    copy = Prediction.of(shadow.metadata, future.result().result)
+    copy = future.result().result
     observer.compared(
         shadow.metadata.name,
         str(shadow.metadata.version),

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from models.cost import estimate
 from models.errors import ImageError, InvalidModelError
 from serving.engine.classifier import Classifier, Prediction
+from serving.engine.outcome import outcome
 from serving.engine.task import Made, Task
 from serving.service import PredictionService
 from serving.service.admission import late
@@ -125,7 +126,7 @@ class Straightener:
         return bytes(made.parts[0]), made.facts[0]
 
     async def _run(self, task: Task, deadline: float) -> Made:
-        return (await asyncio.wrap_future(self._service.workshop.submit(task, deadline))).made
+        return (await outcome(self._service.workshop.submit(task, deadline))).made
 
     async def _ask(self, route: Route, data: bytes, deadline: float) -> tuple[Prediction, Timing]:
         left_s = None if deadline == inf else deadline - perf_counter()

@@ -1,5 +1,3 @@
-import asyncio
-
 import numpy as np
 import pytest
 
@@ -40,9 +38,6 @@ def test_single_images_share_batches_and_get_their_own_answers(zoo, models):
     classifier = Classifier(model, workers=1, max_queue=100)
     sides = [zoo.sides[number % 4] for number in range(50)]
 
-    async def ask():
-        return await asyncio.gather(*(classifier.predict(np.asarray(zoo.lit(side))) for side in sides))
-
-    answers = asyncio.run(ask())
+    answers = [classifier.submit(np.asarray(zoo.lit(side))) for side in sides]
     classifier.close()
-    assert [answer.result.label for answer in answers] == sides
+    assert [answer.result().result.label for answer in answers] == sides

@@ -31,8 +31,12 @@ def decoders(workshop):
     return Decoders(workshop, ImageLimits(), timeout_s=10, waiting=Waiting(1))
 
 
+def as_it_is(prepared):
+    return prepared
+
+
 def prepare(decoders, data, *wanted, deadline=inf):
-    return asyncio.run(decoders.prepare(data, wanted, apply_exif=True, deadline=deadline))
+    return asyncio.run(decoders.prepare(data, wanted, as_it_is, apply_exif=True, deadline=deadline))
 
 
 def test_one_decode_serves_all_that_is_wanted(decoders, photographs):
@@ -69,10 +73,11 @@ def test_whoever_leaves_while_waiting_holds_no_place(workshop, decoders, zoo):
     busy = zoo.png(size=(5000, 5000))
 
     async def leave() -> int:
-        working = asyncio.create_task(decoders.prepare(busy, [SMALL], apply_exif=True, deadline=inf))
+        working = asyncio.create_task(decoders.prepare(busy, [SMALL], as_it_is, apply_exif=True, deadline=inf))
         await asyncio.to_thread(sleep, 0.02)
         waiting = [
-            asyncio.create_task(decoders.prepare(busy, [SMALL], apply_exif=True, deadline=inf)) for _ in range(5)
+            asyncio.create_task(decoders.prepare(busy, [SMALL], as_it_is, apply_exif=True, deadline=inf))
+            for _ in range(5)
         ]
         await asyncio.sleep(0)
         for task in waiting:
@@ -114,7 +119,9 @@ def test_the_event_loop_goes_on_while_a_picture_of_fifty_megapixels_is_decoded(w
     decoders = Decoders(workshop, ImageLimits(), timeout_s=60, waiting=Waiting(1))
 
     async def longest_pause() -> float:
-        working = asyncio.create_task(decoders.prepare(buffer.getvalue(), [SMALL], apply_exif=True, deadline=inf))
+        working = asyncio.create_task(
+            decoders.prepare(buffer.getvalue(), [SMALL], as_it_is, apply_exif=True, deadline=inf)
+        )
         longest, last = 0.0, perf_counter()
         while not working.done():
             await asyncio.sleep(0.005)
@@ -137,7 +144,9 @@ def test_dear_pictures_keep_no_ordinary_photo_waiting(workshop, photographs):
             waiting._image_s = 1.0
             before = waiting.expected_s
             tasks = [
-                asyncio.create_task(decoders.prepare(buffer.getvalue(), [SMALL], apply_exif=True, deadline=inf))
+                asyncio.create_task(
+                    decoders.prepare(buffer.getvalue(), [SMALL], as_it_is, apply_exif=True, deadline=inf)
+                )
                 for _ in range(8)
             ]
             await asyncio.to_thread(sleep, 0.2)

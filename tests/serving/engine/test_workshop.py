@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import wait
+from math import inf
 from time import monotonic, perf_counter, sleep
 
 import pytest
@@ -261,3 +262,33 @@ def test_where_no_process_can_be_begun_it_says_so(workshop, monkeypatch):
         workshop.submit(task(where, DEAR)).result(30)
     assert workshop.submit(task(where)).result(10)
     assert workshop.taken_bytes == 0
+
+
+@pytest.mark.parametrize("cost", [CHEAP, DEAR])
+def test_what_is_made_may_be_gone_on_with_in_the_same_thread(workshop, cost):
+    names = []
+
+    def then(done):
+        names.append(threading.current_thread())
+        return bytes(done.made.parts[0])
+
+    assert workshop.submit(task(where, cost), inf, then).result(30) == b"otohp"
+    assert names[0] is not threading.current_thread()
+    with pytest.raises(ZeroDivisionError):
+        workshop.submit(task(where, cost), inf, lambda _: 1 // 0).result(30)
+    assert workshop.submit(task(where, cost)).result(30)
+
+
+def test_nobody_goes_on_for_whoever_has_left(workshop):
+    begun, gone_on = threading.Event(), []
+
+    def slow(_: bytes) -> Made:
+        begun.set()
+        return spin(b"", 0.2)
+
+    job = workshop.submit(task(slow), inf, gone_on.append)
+    assert begun.wait(10)
+    job.cancel()
+    with pytest.raises(NotReadyError, match="nobody waits"):
+        job.result(30)
+    assert gone_on == []

@@ -122,7 +122,7 @@ def test_the_old_session_is_freed_without_the_garbage_collector(zoo, root, start
     registry = start()
     old = registry.models[NAME].default
     watched, pixels = weakref.ref(old.model), np.asarray(zoo.lit("up"))
-    asyncio.run(old.predict(pixels))
+    old.submit(pixels).result(30)
     del old
     zoo.publish(root, zoo.orientation(version=2))
     gc.collect()
@@ -247,7 +247,7 @@ def test_nothing_is_freed_while_a_request_uses_it(zoo, root, start):
             zoo.publish(root, zoo.orientation(version=2))
             await registry.load(NAME)
             assert states(registry)["1"] == ("UNLOADING", "requests are still being answered")
-            answer = await old.predict(np.asarray(zoo.lit("down")))
+            answer = old.submit(np.asarray(zoo.lit("down"))).result(30)
             assert answer.result.label == "down"
         await settled(registry)
         assert states(registry)["1"][0] == "UNAVAILABLE"
