@@ -31,6 +31,7 @@ from serving.http.routes import (
     upright,
     web,
 )
+from serving.http.routes.direct import direct
 from serving.http.routes.platforms import invocations_router, ping_router
 from serving.http.schemas import ErrorBody
 from serving.observability.metrics import Metrics
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)
     app.include_router(ping_router(platform))
+    app.router.routes.extend(direct(predict.router))
     for routes in modules:
         app.include_router(routes.router)
     app.include_router(invocations_router(platform))

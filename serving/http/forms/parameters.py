@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -23,6 +24,19 @@ class Parameters(BaseModel):
             if name not in cls.model_fields:
                 raise RequestError(f"there is no parameter {name[:50]!r} here; {nearest(name, cls.model_fields)}")
         return given
+
+    @classmethod
+    def of_query(cls, query: str) -> Self:
+        """Those of an address, of each the last.
+
+        Raises:
+            RequestError: a parameter is unknown, or has no value that is allowed.
+        """
+        try:
+            return cls.model_validate(dict(parse_qsl(query, keep_blank_values=True)))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RequestError(f"the query parameter {first['loc'][0]} {explain(first)}") from None
 
     def beside(self, given: Mapping[str, object]) -> Self:
         """These, which came by query, and those of the body.

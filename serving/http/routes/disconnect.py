@@ -7,6 +7,10 @@ from contextlib import asynccontextmanager
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+# What is done before is done for nobody just as well: to watch costs 15 us of the event loop, more than half of which
+# is to stop watching.
+_WATCHED_AFTER_S = 0.02
+
 
 @asynccontextmanager
 async def while_connected(request: Request) -> AsyncIterator[None]:
@@ -15,13 +19,19 @@ async def while_connected(request: Request) -> AsyncIterator[None]:
     Raises:
         ClientDisconnect: it left.
     """
+    watching: list[asyncio.Task[None]] = []
+    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as patience:
-            watching = asyncio.create_task(_watch(request, patience))
+            begin = loop.call_later(
+                _WATCHED_AFTER_S, lambda: watching.append(loop.create_task(_watch(request, patience)))
+            )
             try:
                 yield
             finally:
-                watching.cancel()
+                begin.cancel()
+                for task in watching:
+                    task.cancel()
     except TimeoutError:
         raise ClientDisconnect from None
 

@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query
 
 from serving.http.forms.body import Body
 from serving.http.forms.parameters import SeveralParameters
-from serving.http.routes.dependencies import Service
+from serving.http.routes.dependencies import Calling, Service
 from serving.http.routes.health import ready
 from serving.http.routes.lines import wants_lines
-from serving.http.routes.predict import Call, answer_several, several_in_lines
+from serving.http.routes.predict import answer_several, several_in_lines
 from serving.http.schemas import ModelAnswer, Ready
 from serving.settings.platforms import Platform
 
@@ -40,7 +40,7 @@ async def _ping(service: Service) -> Ready:
     return await ready(service)
 
 
-async def _invoke(call: Call, asked: Annotated[SeveralParameters, Query()]) -> Any:  # noqa: ANN401
+async def _invoke(call: Calling, asked: Annotated[SeveralParameters, Query()]) -> Any:  # noqa: ANN401
     if wants_lines(call.request):
         return await several_in_lines(call, asked, _shaped)
     return _shaped(*await answer_several(call, asked))

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic_core import to_json
 
 from models.errors import ImageError
@@ -14,7 +14,7 @@ from serving.http.errors import ANSWERING, documented, error_body
 from serving.http.forms.body import Body, read_body
 from serving.http.forms.described import OPENAPI_BODY
 from serving.http.forms.parameters import PredictParameters, SeveralParameters
-from serving.http.routes.dependencies import Patience, Service
+from serving.http.routes.dependencies import Call, Calling
 from serving.http.routes.disconnect import while_connected
 from serving.http.routes.lines import NDJSON, Lines, LinesResponse, wants_lines
 from serving.http.routes.tensorflow_serving import to_columns
@@ -36,21 +36,6 @@ router = APIRouter(tags=["predict"], responses=documented(*ANSWERING))
 _Parameters = TypeVar("_Parameters", bound=PredictParameters)
 
 
-@dataclass(frozen=True)
-class _Call:
-    """What every predict route gets."""
-
-    request: Request
-    response: Response
-    service: PredictionService
-    patience: Patience
-
-
-async def _call(request: Request, response: Response, service: Service, patience: Patience) -> _Call:
-    return _Call(request, response, service, patience)
-
-
-Call = Annotated[_Call, Depends(_call)]
 Asked = Annotated[PredictParameters, Query()]
 Answer_ = ModelAnswer | Rows | ColumnsAnswer
 Shaped = Callable[[Body, dict[str, ModelAnswer]], object]
@@ -65,25 +50,25 @@ _SEVERAL = {**_ONE, "response_model": ModelsAnswer}
 
 
 @router.post("/v1/models/{model}:predict", **_ONE)
-async def predict(model: str, call: Call, asked: Asked) -> Answer_ | Response:
+async def predict(model: str, call: Calling, asked: Asked) -> Answer_ | Response:
     """Asks one model about photos; JSON bodies are answered in TensorFlow Serving's form."""
     return await _predict_one(call, asked, model)
 
 
 @router.post("/v1/models/{model}/versions/{version}:predict", **_ONE)
-async def predict_version(model: str, version: str, call: Call, asked: Asked) -> Answer_ | Response:
+async def predict_version(model: str, version: str, call: Calling, asked: Asked) -> Answer_ | Response:
     """Asks one version of a model about photos; 404 if it is not loaded."""
     return await _predict_one(call, asked, model, version=version)
 
 
 @router.post("/v1/models/{model}/labels/{label}:predict", **_ONE)
-async def predict_label(model: str, label: str, call: Call, asked: Asked) -> Answer_ | Response:
+async def predict_label(model: str, label: str, call: Calling, asked: Asked) -> Answer_ | Response:
     """Asks the version of a model that a label names; such as `stable`."""
     return await _predict_one(call, asked, model, label=label)
 
 
 @router.post("/v1/predict", **_SEVERAL)
-async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer | Response:
+async def predict_several(call: Calling, asked: Annotated[SeveralParameters, Query()]) -> ModelsAnswer | Response:
     """Asks several models about photos; each photo is decoded once. As `application/x-ndjson`, one line a photo."""
     if wants_lines(call.request):
         return await several_in_lines(call, asked, lambda _, results: ModelsAnswer(results=results))
@@ -91,7 +76,7 @@ async def predict_several(call: Call, asked: Annotated[SeveralParameters, Query(
     return ModelsAnswer(results=answers)
 
 
-async def several_in_lines(call: _Call, asked: SeveralParameters, shaped: Shaped) -> LinesResponse:
+async def several_in_lines(call: Call, asked: SeveralParameters, shaped: Shaped) -> LinesResponse:
     """Asks several models about photos, and answers each as soon as it can, as ``shaped`` has it."""
     default = call.service.default_names
     _check(call.service, asked.names(default))
@@ -100,7 +85,7 @@ async def several_in_lines(call: _Call, asked: SeveralParameters, shaped: Shaped
     )
 
 
-async def answer_several(call: _Call, asked: SeveralParameters) -> tuple[Body, dict[str, ModelAnswer]]:
+async def answer_several(call: Call, asked: SeveralParameters) -> tuple[Body, dict[str, ModelAnswer]]:
     """The body, and what each model says of it, by name."""
     default = call.service.default_names
     _check(call.service, asked.names(default))
@@ -111,7 +96,7 @@ async def answer_several(call: _Call, asked: SeveralParameters) -> tuple[Body, d
 
 
 async def _predict_one(
-    call: _Call, asked: PredictParameters, name: str, version: str | None = None, label: str | None = None
+    call: Call, asked: PredictParameters, name: str, version: str | None = None, label: str | None = None
 ) -> Answer_ | Response:
     _check(call.service, [name], version, label)
     if wants_lines(call.request):
@@ -128,7 +113,7 @@ async def _predict_one(
 
 
 async def _in_lines(
-    call: _Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]], shaped: Shaped
+    call: Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]], shaped: Shaped
 ) -> LinesResponse:
     async with AsyncExitStack() as stack:
         body, parameters = await stack.enter_async_context(_reading(call, asked))
@@ -157,22 +142,22 @@ def _check(
 
 
 @asynccontextmanager
-async def _reading(call: _Call, asked: _Parameters) -> AsyncIterator[tuple[Body, _Parameters]]:
+async def _reading(call: Call, asked: _Parameters) -> AsyncIterator[tuple[Body, _Parameters]]:
     """The body, and the parameters with those that it holds; inside, its bytes stay counted."""
     with call.service.bodies.lease() as take:
         body = await read_body(call.request, call.service.settings, take, list(type(asked).model_fields))
         yield body, asked.beside(body.parameters)
 
 
-async def _ask(call: _Call, body: Body, parameters: PredictParameters, routes: Sequence[Route]) -> Answers:
+async def _ask(call: Call, body: Body, parameters: PredictParameters, routes: Sequence[Route]) -> Answers:
     async with while_connected(call.request):
         answers = await _answers(call, body, parameters, routes)
-    call.response.headers["Server-Timing"] = server_timing(answers.timing)
+    call.headers["Server-Timing"] = server_timing(answers.timing)
     return answers
 
 
 async def _answers(
-    call: _Call,
+    call: Call,
     body: Body,
     parameters: PredictParameters,
     routes: Sequence[Route],

@@ -1,0 +1,109 @@
+"""Calls that are answered without FastAPI: nobody can tell, but by the time that it takes."""
+
+import asyncio
+import logging
+from base64 import b64encode
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from serving.http.app import create_app
+from serving.http.routes import predict
+from serving.http.routes.direct import DirectRoute
+from serving.settings import Settings
+
+ORIENTATION, SEVERAL = "/v1/models/orientation:predict", "/v1/predict"
+_COUNTED = ("loupe_requests_total", "loupe_predictions_total", "loupe_rejected_requests_total")
+
+
+@pytest.fixture(scope="module")
+def apps(models) -> Iterator[list[FastAPI]]:
+    """As it is, and with FastAPI's own routes alone."""
+    made = [create_app(Settings(models=models, max_wait_s=60)) for _ in range(2)]
+    made[1].router.routes[:] = [one for one in made[1].router.routes if not isinstance(one, DirectRoute)]
+    yield made
+    for app in made:
+        app.state.service.close()
+
+
+def ask(app: FastAPI, path: str, **request) -> httpx.Response:
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://loupe") as client:
+            return await client.post(path, headers={"X-Request-ID": "same", **request.pop("headers", {})}, **request)
+
+    return asyncio.run(asked())
+
+
+def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+    """All but the times."""
+    headers = dict(answer.headers)
+    if "server-timing" in headers:
+        headers["server-timing"] = " ".join(part.partition(";")[0] for part in headers["server-timing"].split(", "))
+    return answer.status_code, answer.content, headers
+
+
+def counted(app: FastAPI) -> list[str]:
+    text = app.state.metrics.scrape("")[0].decode()
+    return [line for line in text.splitlines() if line.startswith(_COUNTED)]
+
+
+def test_all_documented_predictions_are_answered_directly(apps):
+    documented = {route.path for route in predict.router.routes}
+    assert {route.path for route in apps[0].router.routes if isinstance(route, DirectRoute)} == documented
+    assert ORIENTATION.replace("orientation", "{model}") in documented
+
+
+@pytest.mark.parametrize(
+    ("path", "request_"),
+    [
+        (ORIENTATION, {}),
+        (SEVERAL, {}),
+        (ORIENTATION, {"headers": {"Accept": "application/x-ndjson"}}),
+        (ORIENTATION, {"headers": {"Request-Timeout": "20"}}),
+        (ORIENTATION, {"headers": {"Request-Timeout": "-1"}}),
+        (ORIENTATION, {"headers": {"Request-Timeout": "soon"}}),
+        (ORIENTATION + "?top_k=1&exif=ignore", {}),
+        (ORIENTATION + "?top_k=3&top_k=2", {}),
+        (ORIENTATION + "?top_k=0", {}),
+        (ORIENTATION + "?top_k", {}),
+        (ORIENTATION + "?top_q=1", {}),
+        (ORIENTATION + "?exif=%FFmaybe", {}),
+        (SEVERAL + "?models=selfie%2C+orientation", {}),
+        (SEVERAL + "?models=selfie&models=orientation", {}),
+        (SEVERAL + "?models=", {}),
+        (SEVERAL + "?models=nope", {}),
+        ("/v1/models/orient%61tion/versions/1:predict", {}),
+        ("/v1/models/orientation/versions/7:predict", {}),
+        ("/v1/models/orientation/labels/stable:predict", {}),
+        ("//v1/models/orientation:predict/", {}),
+        ("/v1/models/nope:predict", {}),
+        (ORIENTATION, {"content": b""}),
+        (ORIENTATION, {"content": b"no image"}),
+        (ORIENTATION, {"json": "rows"}),
+        (ORIENTATION + "?top_k=2", {"json": "columns"}),
+        (ORIENTATION, {"files": "two"}),
+    ],
+)
+def test_it_answers_counts_and_logs_as_fastapi_would(apps, zoo, caplog, path, request_):
+    photo = zoo.png("left")
+    one = {"b64": b64encode(photo).decode()}
+    bodies = {
+        "rows": {"instances": [{"image": one, "key": 5}]},
+        "columns": {"inputs": {"image": [one, one]}},
+        "two": [("image", ("a.png", photo)), ("image", ("b.png", b"no image"))],
+    }
+    request = {key: bodies[value] if key in ("json", "files") else value for key, value in request_.items()}
+    if not {"content", "json", "files"} & request.keys():
+        request["content"] = photo
+    before = [counted(app) for app in apps]
+    with caplog.at_level(logging.INFO, "loupe.access"):
+        ours, theirs = (told(ask(app, path, **request)) for app in apps)
+    assert ours == theirs
+    assert before[0] == before[1]
+    assert counted(apps[0]) == counted(apps[1]) != before[0]
+    said = [(one.method, one.path, one.status) for one in caplog.records if one.name == "loupe.access"]
+    assert len(said) == 2
+    assert said[0] == said[1]
