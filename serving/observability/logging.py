@@ -1,13 +1,14 @@
 """JSON logs with a request id; never pixels, file names, EXIF or query strings of what people send."""
 
+import json
 import logging
 import os
 import re
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from time import perf_counter
 from uuid import uuid4
 
-from pythonjsonlogger.json import JsonFormatter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _log = logging.getLogger("loupe.access")
 _STDERR = 2
 _SANE_ID = re.compile(r"[\w.:/+=-]{1,128}", re.ASCII)
+_ENCODE = json.JSONEncoder(default=str).encode
 
 
 def configure_logging(level: str) -> None:
@@ -28,22 +30,27 @@ def configure_logging(level: str) -> None:
     """
     stream = open(os.dup(_STDERR), "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as we are
     handler = logging.StreamHandler(stream)
-    handler.addFilter(_add_request_id)
-    fields = ["levelname", "name", "message"]
-    renamed = {"levelname": "level", "name": "logger"}
-    handler.setFormatter(JsonFormatter(fields, rename_fields=renamed, timestamp="time", reserved_attrs=_RESERVED))
+    handler.setFormatter(_JsonLines())
     ours = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(level=max(ours, logging.WARNING), handlers=[handler], force=True)
     logging.getLogger("loupe").setLevel(ours)
 
 
-def _add_request_id(record: logging.LogRecord) -> bool:
-    if (current := request_id.get()) is not None:
-        record.request_id = current
-    return True
+_RESERVED = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"})  # uvicorn's, in colour
 
 
-_RESERVED = [*vars(logging.makeLogRecord({})), "message", "color_message"]  # uvicorn adds a coloured copy
+class _JsonLines(logging.Formatter):
+    """A record → one line: what it says, with what it was given as ``extra``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        line |= {name: value for name, value in vars(record).items() if name not in _RESERVED}
+        if (current := request_id.get()) is not None:
+            line["request_id"] = current
+        if record.exc_info:
+            line["exc_info"] = self.formatException(record.exc_info)
+        line["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
+        return _ENCODE(line)
 
 
 def id_of(headers: Headers) -> str:
@@ -56,7 +63,10 @@ def log_request(scope: Scope, status: int, started: float) -> None:
     """Writes a request's one line; ``started`` is the ``perf_counter()`` at which it came."""
     duration_ms = round((perf_counter() - started) * 1000, 2)
     fields = {"method": scope["method"], "path": scope["path"], "status": status, "duration_ms": duration_ms}
-    _log.info("request", extra=fields)
+    if _log.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(_log.name, logging.INFO, "", 0, "request", None, None)  # looks for no caller's line
+        vars(record).update(fields)
+        _log.handle(record)
 
 
 class RequestLog:

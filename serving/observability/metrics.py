@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from models.drift import Shape
 from models.metadata import ModelMetadata
 from serving.engine.observer import DropReason, ReloadOutcome
 from serving.observability.drift import EVERY_S, Drift
+from serving.observability.families import Family
 from serving.observability.gauges import Gauges
 from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
 from serving.observability.totals import Totals
@@ -67,7 +68,7 @@ class Metrics(RecordingObserver):
 
     def totals(self, model: str, version: str) -> Totals:
         """What has been counted of one version since the start."""
-        counted = [
+        counted: list[Family[Any]] = [
             self._requests,
             self._predictions,
             self._duration,
@@ -115,33 +116,38 @@ class Metrics(RecordingObserver):
         self._compared.labels(model, shadow, str(same_label).lower(), str(same_certain).lower()).inc()
 
     def _make_request_metrics(self) -> None:
-        self._requests = Counter(
+        self._requests = Family(
+            Counter,
             "loupe_requests",
             "Requests that ended; one that asks several models counts for each.",
             ["protocol", "model", "version", "status"],
             registry=self._registry,
         )
-        self._duration = Histogram(
+        self._duration = Family(
+            Histogram,
             "loupe_request_duration_seconds",
             "From a request's headers to the last byte of its answer, where a model was asked.",
             ["protocol", "model", "version"],
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self._stage = Histogram(
+        self._stage = Family(
+            Histogram,
             "loupe_request_stage_duration_seconds",
             "A request's steps: receive, decode, preprocess, queue, inference, respond; of its images the longest.",
             ["protocol", "model", "version", "stage"],
             buckets=_STAGE_SECONDS,
             registry=self._registry,
         )
-        self._failed_s = Counter(
+        self._failed_s = Family(
+            Counter,
             "loupe_failed_request_seconds",
             "Of those seconds, the ones of requests that ended in an error.",
             ["protocol", "model", "version"],
             registry=self._registry,
         )
-        self._rejected = Counter(
+        self._rejected = Family(
+            Counter,
             "loupe_rejected_requests",
             "Requests that got an error other than 500; the reason is the error_type of its body.",
             ["protocol", "reason"],
@@ -149,45 +155,52 @@ class Metrics(RecordingObserver):
         )
 
     def _make_model_metrics(self) -> None:
-        self._predictions = Counter(
+        self._predictions = Family(
+            Counter,
             "loupe_predictions",
             "Images that were answered.",
             ["model", "version", "label", "certain"],
             registry=self._registry,
         )
-        self._last = Gauge(
+        self._last = Family(
+            Gauge,
             "loupe_last_prediction_timestamp_seconds",
             "When an image was last answered, in seconds since 1970.",
             ["model", "version"],
             registry=self._registry,
         )
-        self._probability = Histogram(
+        self._probability = Family(
+            Histogram,
             "loupe_prediction_probability_ratio",
             "Calibrated probability of the label that was answered.",
             ["model"],
             buckets=_PROBABILITY,
             registry=self._registry,
         )
-        self._batch = Histogram(
+        self._batch = Family(
+            Histogram,
             "loupe_batch_images",
             "Images in one call of a model.",
             ["model", "version"],
             buckets=_IMAGES,
             registry=self._registry,
         )
-        self._dropped = Counter(
+        self._dropped = Family(
+            Counter,
             "loupe_dropped_images",
             "Images that were not answered as their caller had left (cancelled) or their time was up (deadline).",
             ["model", "reason"],
             registry=self._registry,
         )
-        self._reloads = Counter(
+        self._reloads = Family(
+            Counter,
             "loupe_reloads",
             "Versions that were loaded, refused (the old one keeps serving) or unloaded.",
             ["model", "outcome"],
             registry=self._registry,
         )
-        self._compared = Counter(
+        self._compared = Family(
+            Counter,
             "loupe_shadow_predictions",
             "Images that a shadow version judged too, by whether it agreed.",
             ["model", "version", "same_label", "same_certain"],

@@ -1,7 +1,7 @@
 """Direct: calls that FastAPI documents, and that are answered without it, as they come thousands of times a second.
 
-Its nested routers, dependencies, exit stacks and checks of answers took 0.25 ms of the one event loop for each request,
-more than all that Loupe itself does there.
+Its nested routers, dependencies, exit stacks and checks of answers took 0.24 ms of the one event loop for each request,
+more than anything that Loupe does there itself.
 """
 
 from collections.abc import Iterator
