@@ -17,6 +17,7 @@ from models.errors import UnsupportedImageError
 
 _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_ALL = _AVIF | _HEIC
 _MOST_BRANDS = 64
 
 # An AVIF may announce a small picture and hold a large one; Pillow gives its decoder no limit but 16,384 x 16,384,
@@ -26,7 +27,7 @@ _one_avif = threading.Lock()
 
 def is_heif(data: bytes) -> bool:
     """Whether the bytes start as a HEIC or AVIF file does."""
-    return not _brands(data).isdisjoint(_AVIF | _HEIC)
+    return not _brands(data).isdisjoint(_ALL)
 
 
 def open_heif(data: bytes) -> Image.Image:

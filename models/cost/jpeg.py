@@ -11,6 +11,7 @@ from models.limits import ImageLimits, Size
 
 _SOS, _EOI, _APP1, _APP13 = 0xDA, 0xD9, 0xE1, 0xED
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}) | {0xDE}
+_LEAST_FRAME, _NOTED = min(_FRAMES), _FRAMES | {_APP1, _APP13}
 _PROGRESSIVE, _ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), range(0xC9, 0xD0)
 _ALONE = frozenset({0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})  # markers that no length follows
 _FILL = re.compile(rb"\xff+")
@@ -73,17 +74,19 @@ def _read(data: bytes, parts: Parts) -> _Header:
     """As Pillow does, which passes over fill, and over what stands between segments, byte by byte."""
     header, position = _Header(parts), 2
     while (start := data.find(b"\xff", position)) >= 0:
-        filled = _FILL.match(data, start)
-        end = filled.end() if filled else start
+        end = start + 1
+        if data.startswith(b"\xff", end) and (filled := _FILL.match(data, end)):
+            end = filled.end()
         parts.add(end - position)
         marker = data[end] if end < len(data) else 0
         position = end + 1
         if marker == 0 or marker in _ALONE:
             continue
-        if marker < min(_FRAMES) or position + 2 > len(data):
+        if marker < _LEAST_FRAME or position + 2 > len(data):
             break
         (size,) = struct.unpack_from(">H", data, position)
-        _note(header, marker, data[position + 2 : position + size])
+        if marker in _NOTED:
+            _note(header, marker, data[position + 2 : position + size])
         if marker == _SOS:
             header.scan = end - 1
             break

@@ -22,6 +22,7 @@ def serve(
 ) -> None:
     """Serves models until SIGTERM or Ctrl-C."""
     hold_hangups()
+    gc.disable()  # it looked at all that is imported and loaded again and again, and found nothing; see _announce
     # Imported behind that, as it takes a second in which a SIGHUP would end the process.
     from serving.access.listening import listen
     from serving.http.app import create_app
@@ -51,7 +52,10 @@ def _log_what_came_before() -> None:
 
 
 def _announce(url: str) -> None:
-    """What is there by now stays, so the garbage collector need not look at it: it stopped the loop for 0.1 s."""
-    gc.collect()
+    """What is there by now stays, so the garbage collector need not look at it: that stopped the loop for 0.1 s."""
+    from serving.engine.allocator import give_back
+
     gc.freeze()
+    gc.enable()
+    give_back()
     typer.echo(f"Loupe is ready at {url}")

@@ -76,13 +76,15 @@ class OnnxModel:
     def prove(self) -> None:
         """Runs once at each batch size, so that no caller waits for the first, and checks all golden samples.
 
+        The CPU does not mind the size, and its arena would keep what a large batch takes, so there 1 and 2 are enough.
+
         Raises:
             InvalidModelError: the model fails, or a golden sample's answer is further off than
                 ``metadata.golden_tolerance`` allows.
         """
         blank = np.zeros(self.metadata.preprocessing.shape, np.uint8)
         try:
-            for size in self.fixed_sizes or (1, self.max_batch):
+            for size in self.fixed_sizes or sorted({1, min(2, self.max_batch)}):
                 self.run([blank] * size)
             for sample in self.metadata.golden_samples:
                 self._check(sample)

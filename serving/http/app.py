@@ -83,8 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     modules = (*answering, tensorflow_serving, open_inference, *telling)
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)
-    app.include_router(ping_router(platform))
-    app.router.routes.extend(direct(predict.router))
+    app.router.routes.extend([*ping_router(platform).routes, *direct(predict.router)])
     for routes in modules:
         app.include_router(routes.router)
     app.include_router(invocations_router(platform))

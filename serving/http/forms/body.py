@@ -14,7 +14,7 @@ from serving.http.forms.multipart import read_multipart
 from serving.http.forms.strangers import refuse_lost_bytes, refuse_text
 from serving.http.routes.stream import chunks
 from serving.http.schemas import Key
-from serving.parsing.off_loop import off_loop
+from serving.parsing.off_loop import joined, off_loop
 from serving.settings import Settings
 
 NO_IMAGE = (
@@ -74,7 +74,7 @@ async def _read(
     if content_type.strip().lower().startswith("multipart/form-data"):
         form = await read_multipart(content_type, stream, settings.max_request_images)
         return Body(form.images, parameters={name: text for name, text in form.texts.items() if name in known})
-    data = b"".join([chunk async for chunk in stream])
+    data = await joined([chunk async for chunk in stream])
     if is_document(data):
         document = await off_loop(lambda: read_document(data, settings.max_request_images), len(data))
         return Body(document.images, document.form, document.keys, document.parameters)

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from models.errors import RequestError, RequestTimeoutError, RequestTooLargeError, UnsupportedImageError
 from models.inflation import GZIP, ZLIB, Inflater, SwollenError
+from serving.parsing.off_loop import joined
 from serving.settings import Settings
 
 _WINDOWS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
@@ -59,7 +60,7 @@ async def read_all(request: Request, settings: Settings, take: Callable[[int], N
     """
     try:
         async with asyncio.timeout(settings.request_timeout_s):
-            return b"".join([chunk async for chunk in chunks(request, settings, take)])
+            return await joined([chunk async for chunk in chunks(request, settings, take)])
     except TimeoutError:
         raise RequestTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None
 
