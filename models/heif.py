@@ -30,6 +30,11 @@ def is_heif(data: bytes) -> bool:
     return not _brands(data).isdisjoint(_ALL)
 
 
+def reads_heif() -> bool:
+    """Whether the extra is installed."""
+    return find_spec("pillow_heif") is not None
+
+
 def open_heif(data: bytes) -> Image.Image:
     """Reads the header of a file that ``is_heif``.
 
@@ -37,7 +42,7 @@ def open_heif(data: bytes) -> Image.Image:
         UnsupportedImageError: the extra is not installed.
         SyntaxError: the header is broken.
     """
-    if find_spec("pillow_heif") is None:
+    if not reads_heif():
         raise UnsupportedImageError("HEIC and AVIF images need the extra `heif`, which is not installed")
     if not _brands(data).isdisjoint(_AVIF):
         return _Avif(BytesIO(data))

@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from models.cost import Cost, estimate
 from models.cut_off import ENOUGH, completed
 from models.errors import UndecodableImageError, UnsupportedImageError
-from models.heif import is_heif, open_heif
+from models.heif import is_heif, open_heif, reads_heif
 from models.limits import DEFAULT_LIMITS, ImageLimits, Size
 from models.png import is_png, without_pixels
 from models.quiet import silence_decoders
@@ -126,7 +126,9 @@ def _readable(data: bytes) -> bytes:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())  # libheif ends its messages with an empty line
+    """Pillow words one thing differently by format, such as ``image file is truncated (1 bytes not processed)``."""
+    said = " ".join(str(error).split())  # libheif ends its messages with an empty line
+    return "it is cut off" if "truncated" in said.lower() else said
 
 
 def _has_known_start(data: bytes) -> bool:
@@ -136,8 +138,10 @@ def _has_known_start(data: bytes) -> bool:
 
 
 def _unsupported(data: bytes) -> str:
-    kind = "empty" if not data else "not an image that is served"
-    return f"the data is {kind}; allowed are {', '.join(FORMATS)}, and with the extra `heif` HEIC and AVIF"
+    if not data:
+        return "the data is empty"
+    extra = "" if reads_heif() else " and with the extra `heif`"
+    return f"the data is not an image that is served; allowed are {', '.join(FORMATS)},{extra} HEIC and AVIF"
 
 
 def _loaded_jpeg(image: Image.Image, data: bytes, draft: tuple[int, int] | None) -> Image.Image:

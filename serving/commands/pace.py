@@ -10,6 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from models.counted import counted
 from serving.commands.common import console
 from serving.scoring.score import Row
 
@@ -77,7 +78,7 @@ class Pace:
 
     def _line(self) -> str:
         seconds = monotonic() - self._began
-        told = f"{self.answered:,} pictures asked about now, {self.skipped:,} before; {self.failed:,} failed"
+        told = f"{counted(self.answered, 'picture')} asked about now, {self.skipped:,} before; {self.failed:,} failed"
         return f"{told}; {self.answered / seconds:,.0f} a second" if self.answered and seconds >= 1 else told
 
     def _show(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from models.counted import counted
+from serving.album.undo_log import NAME
 from serving.commands.common import console, shown
 from serving.scoring.score import Score, reason
 
@@ -37,20 +38,26 @@ class Tally:
         lines = [f"  {count:,} failed: {why}" for why, count in self._reasons.most_common(_REASONS)]
         if not self.found:
             lines.append(f"There are no photos in {', '.join(map(shown, self._paths))}.")
-        if others:
-            kinds = [f"{count:,} {kind or 'without a suffix'}" for kind, count in others.most_common(_KINDS)]
-            more = f" and {counted(len(others) - _KINDS, 'more kind')}" * (len(others) > _KINDS)
-            lines.append(f"Not asked about, as of other kinds: {', '.join(kinds)}{more}.")
         for line in lines:
             console(stderr=True).print(line, soft_wrap=True, markup=False)
+        tell_others(others)
+
+
+def tell_others(others: Counter[str]) -> None:
+    """Says on stderr how many files of which other kind there are."""
+    if others:
+        kinds = [f"{count:,} {kind or 'without a suffix'}" for kind, count in others.most_common(_KINDS)]
+        more = f" and {counted(len(others) - _KINDS, 'more kind')}" * (len(others) > _KINDS)
+        told = f"Not asked about, as of other kinds: {', '.join(kinds)}{more}."
+        console(stderr=True).print(told, soft_wrap=True, markup=False)
 
 
 def other_files(paths: Iterable[Path], suffixes: Collection[str]) -> Counter[str]:
-    """The files in folders that are no candidates, by suffix; hidden ones do not count."""
+    """The files in folders that are no candidates, by suffix; hidden ones do not count, nor do logs of ours."""
     found = Counter[str]()
     for path in paths:
         for _, folders, files in os.walk(path):
             folders[:] = [name for name in folders if not name.startswith(".")]
-            kinds = (os.path.splitext(name)[1].lower() for name in files if not name.startswith("."))  # noqa: PTH122
+            kinds = (os.path.splitext(name)[1].lower() for name in files if not name.startswith((".", NAME)))  # noqa: PTH122
             found.update(kind for kind in kinds if kind not in suffixes)
     return found

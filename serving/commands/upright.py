@@ -16,6 +16,7 @@ from serving.album.undo_log import UndoLog
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, progress_bar, shown
 from serving.commands.gallery import Gallery, excluded_in
 from serving.commands.outcome import Outcome, Report
+from serving.commands.tally import other_files, tell_others
 from serving.commands.turning import Turner, Turning
 from serving.scoring.pipeline import in_order
 from serving.scoring.walking import TURNED, photos, trees
@@ -158,6 +159,7 @@ async def _turn(
     finally:
         service.close()
     report.end()
+    tell_others(other_files(paths, TURNED))
     _tell_what_next(report, turning, service.classifier(model).metadata, html)
 
 

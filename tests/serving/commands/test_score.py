@@ -39,7 +39,7 @@ def test_what_failed_is_asked_about_again_if_that_is_wanted(loupe, tree, zoo, tm
     loupe(*asked)
     (tree / "broken.jpg").write_bytes(zoo.png("left"))
     assert "0 pictures asked about now, 13 before" in loupe(*asked).stderr
-    assert "1 pictures asked about now, 12 before; 0 failed" in loupe(*asked, "--retry-failed").stderr
+    assert "1 picture asked about now, 12 before; 0 failed" in loupe(*asked, "--retry-failed").stderr
     assert [row["error"] for row in rows_in(tmp_path / "scores")] == [None] * 13
 
 

@@ -38,9 +38,12 @@ def outcomes(result) -> dict[str, dict]:
 
 
 def test_a_dry_run_tells_and_writes_nothing(loupe, tree):
+    for name in ("a.gif", "notes.txt", "loupe-undo-1.jsonl"):
+        (tree / name).write_bytes(b"")
     before, names = contents(tree), sorted(tree.rglob("*"))
     result = loupe("upright", tree)
     assert result.exit_code == OK
+    assert "Not asked about, as of other kinds: 1 .gif, 1 .txt.\n" in result.stderr
     assert "12 photos: 9 would be turned, 3 upright." in result.stdout
     assert "left/0.jpeg" in result.stdout
     assert "↻ 90°" in result.stdout
