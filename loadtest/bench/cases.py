@@ -76,7 +76,7 @@ def networks(models: Path) -> dict[str, Network]:
     both = (_file(models, "orientation", last), _file(models, "selfie", other))
     return {
         "talk": _one(models, "orientation", first),
-        "shipped": _one(models, "orientation", last),
+        "shipped": Network((both[0],), "/v1/models/orientation:predict", "/v2/models/orientation/infer"),
         "both": Network(both, "/v1/predict?models=orientation,selfie"),
         "least": _one(models, "selfie", least),
     }

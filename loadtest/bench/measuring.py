@@ -102,7 +102,7 @@ class Bench:
         """
         duration = self._seconds if seconds is None else seconds
         pid = self._floor.pid if case.server == FLOOR else self._servers[case.server].pid
-        watch = _Watch(pid)
+        watch = Watch(pid)
         if case.server == FLOOR:
             told = self._floor.run(case, duration)
             return watch.measured(int(told["images"]), {"p50": told["median_ms"], "p99": 0}, 0, [])
@@ -119,8 +119,8 @@ class Bench:
         return arrivals
 
 
-class _Watch:
-    """From its making until ``measured``."""
+class Watch:
+    """What one process and all others take, from its making on."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
@@ -129,8 +129,17 @@ class _Watch:
     def _now(self) -> tuple[float, float, float, float, float]:
         return time.monotonic(), cpu_s(self._pid), loop_cpu_s(self._pid), time.process_time(), busy_s()
 
+    def _passed(self) -> list[float]:
+        return [after - before for before, after in zip(self._before, self._now(), strict=True)]
+
+    def others(self) -> float:
+        """Cores that were busy with anything but the process's tree and ourselves, stolen time included."""
+        passed, tree, _, own, busy = self._passed()
+        return max(0.0, (busy - tree - own) / passed)
+
     def measured(self, images: int, latency: Mapping[str, float], refused: int, late_s: list[float]) -> Measurement:
-        passed, tree, loop, own, busy = (b - a for a, b in zip(self._before, self._now(), strict=True))
+        """The figures of a case that ends now."""
+        passed, tree, loop, own, busy = self._passed()
         late_ms = 1000 * quantiles(late_s, n=100, method="inclusive")[98] if len(late_s) > 1 else 0.0
         others = max(0.0, (busy - tree - own) / passed)
         return Measurement(

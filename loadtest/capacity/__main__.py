@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from loadtest.capacity.checking import check as check_loads
+from loadtest.capacity.checking import table
 from loadtest.capacity.plan import INPUTS, cheapest, fleet, markdown, read
+from loadtest.pages import put
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -39,10 +41,13 @@ def plan(
 def check(
     loads: Annotated[str, typer.Option(help="Shares of what one core can do.")] = "0.3,0.5,0.7,0.8,0.9,2,10",
     duration_s: Annotated[float, typer.Option(min=1, help="Seconds of each.")] = 20,
+    page: Annotated[Path | None, typer.Option(help="Page whose table is written anew, as docs/capacity.md.")] = None,
 ) -> None:
-    """Compares the model with a server of ours; prints a line of JSON for each load."""
-    for one in check_loads([float(load) for load in loads.split(",")], duration_s):
-        typer.echo(json.dumps(asdict(one)))
+    """Compares the model with a server of ours, in a table."""
+    found = table(list(check_loads([float(load) for load in loads.split(",")], duration_s)))
+    typer.echo(found)
+    if page is not None:
+        put(page, "check", found)
 
 
 if __name__ == "__main__":

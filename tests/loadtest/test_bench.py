@@ -11,8 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.bench import __main__ as bench
-from loadtest.bench.cases import LOUPE, STARLETTE, Case, encoded_tensor, multipart, networks, parts, with_floors
+from loadtest.bench import readme
+from loadtest.bench.cases import FLOOR, LOUPE, STARLETTE, Case, encoded_tensor, multipart, networks, parts, with_floors
 from loadtest.bench.measuring import Measurement, busy_s
+from loadtest.bench.peers import PEERS
 from loadtest.bench.report import summary, table
 from loadtest.bench.start import Start, command_cpu_s
 from loadtest.bench.targets import targets
@@ -139,7 +141,8 @@ def test_every_case_has_its_floor_before_it():
 def test_networks_are_the_first_and_last_versions():
     found = networks(ROOT / "models")
     assert found["talk"].predict == "/v1/models/orientation/versions/1:predict"
-    assert found["shipped"].infer == "/v2/models/orientation/versions/2/infer"
+    assert found["shipped"].predict == "/v1/models/orientation:predict"
+    assert found["shipped"].files[0].parts[-3:] == ("orientation", "2", "model.onnx")
     assert found["least"].files[0].parts[-3:] == ("selfie", "1", "model.onnx")
     with pytest.raises(FileNotFoundError, match="has no orientation"):
         networks(ROOT / "docs")
@@ -187,3 +190,43 @@ def test_cpu_time_and_memory_are_those_of_the_whole_tree():
     assert command_cpu_s([sys.executable, "-c", busy]) >= 0.2
     with pytest.raises(RuntimeError, match="NameError"):
         command_cpu_s([sys.executable, "-c", "nothing"])
+
+
+def figures(**changes: object) -> dict[str, object]:
+    """What the bench writes: everything that the README's table needs, each at 10 ms a photo."""
+    asked = [("small", 1), ("small", 8), ("small", 32), ("medium", 8), ("large", 8)]
+    loupe = {
+        "network": "talk",
+        "form": "raw",
+        "cpu_ms": 10.0,
+        "ratio": 1.25,
+        "p50_ms": 7.0,
+        "p99_ms": 9.0,
+        "refused": 0,
+    }
+    floor = [
+        {**loupe, "server": FLOOR, "photo": photo, "clients": 0, "ratio": 1.0} for photo in ("small", "medium", "large")
+    ]
+    servers = [
+        {**loupe, "server": server, "photo": photo, "clients": clients, **(changes if server == "triton" else {})}
+        for server in (LOUPE, *PEERS)
+        for photo, clients in asked
+    ]
+    return {"cases": [*floor, *servers]}
+
+
+def test_the_readme_s_table_is_the_bench_s(tmp_path, monkeypatch):
+    bench, page = tmp_path / "bench.json", tmp_path / "page.md"
+    bench.write_text(json.dumps(figures(refused=3)))
+    page.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
+    monkeypatch.setattr(sys, "argv", ["readme", str(bench), str(page)])
+    readme.main()
+    lines = page.read_text().splitlines()
+    assert "| **Loupe** | 10.0 (1.25) · 10.0 (1.25) · 10.0 (1.25) | 7, 9 | 10.0 (1.25) | 10.0 (1.25) |" in lines
+    assert "old" not in lines
+    assert sum("3 refused" in line for line in lines) == 1
+    assert lines[-1] == "after"
+    assert (ROOT / "README.md").read_text().count("<!-- bench -->") == 1
+    page.write_text("no place")
+    with pytest.raises(ValueError, match="0 places"):
+        readme.main()

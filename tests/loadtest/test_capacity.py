@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from loadtest.arrivals import Arrivals, Request
 from loadtest.bench.cases import PHOTOS
 from loadtest.capacity.__main__ import app
-from loadtest.capacity.checking import _checked
+from loadtest.capacity.checking import checked, table
 from loadtest.capacity.plan import INPUTS, Kind, cheapest, fleet, markdown, read, strains
 from loadtest.capacity.queueing import Queue
 from loadtest.photos import jpeg
@@ -105,7 +105,8 @@ def test_a_check_puts_prediction_beside_measurement():
     asked = Arrivals("http://127.0.0.1:9", Request("/", b""))
     asked.accepted_s = [0.01] * 75
     asked.statuses.update({"200": 75, "429": 25})
-    told = _checked(2, 0.01, asked)
+    told = checked(2, 0.01, asked, 0.25)
     assert (told.p99_ms, told.refused) == (10.0, 0.25)
     assert told.predicted_p99_ms == pytest.approx(260)
-    assert _checked(0.5, 0.01, asked).predicted_p50_ms == pytest.approx(10, abs=1)
+    assert table([told]).endswith("| 2 | 10.0, 260.0 | 10.0, 260.0 | 25.0% | 0.25 |")
+    assert checked(0.5, 0.01, asked, 0.0).predicted_p50_ms == pytest.approx(10, abs=1)
