@@ -21,7 +21,8 @@
     │   ├── QueueFullError            try again after a pause
     │   ├── NotReadyError             starting or draining
     │   ├── StoreError                a store of objects fails
-    │   └── DeadlineExceededError     could not be answered in time
+    │   ├── DeadlineExceededError     could not be answered in time
+    │   └── StorageFullError          what was to be kept has no room
     ├── DeviceError                   the execution device asked for is not in effect
     ├── SettingsError                 a setting is unknown or out of its bounds
     ├── ChangedMeanwhileError         a file is no longer the one that was read
@@ -140,6 +141,10 @@ class StoreError(ServiceError):
 
 class DeadlineExceededError(ServiceError):
     """The answer could not be given before its deadline."""
+
+
+class StorageFullError(ServiceError):
+    """There is no room for what was to be kept."""
 
 
 class DeviceError(LoupeError):

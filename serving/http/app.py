@@ -20,6 +20,7 @@ from serving.http.openapi import describe, operation_id
 from serving.http.routes import (
     drift,
     explain,
+    feedback,
     health,
     hints,
     labels,
@@ -37,9 +38,11 @@ from serving.http.schemas import ErrorBody
 from serving.observability.metrics import Metrics
 from serving.observability.tracing import Tracing
 from serving.service import PredictionService
+from serving.service.corrections import Corrections
 from serving.settings import PREFIX, Settings
 from serving.settings.platforms import Platform
 from serving.settings.version import service_version
+from serving.upright.feedback import Feedback
 from serving.upright.straightening import Straightener
 from serving.versions.hangup import on_hangup
 from serving.versions.watching import polling, watching
@@ -79,7 +82,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     app.state.straightener = Straightener(service)
-    answering, telling = (predict, upright, explain, labels, drift, hints), (repository, health, metrics)
+    app.state.feedback = Feedback(service, app.state.straightener, Corrections(settings))
+    answering, telling = (predict, upright, explain, feedback, labels, drift, hints), (repository, health, metrics)
     modules = (*answering, tensorflow_serving, open_inference, *telling)
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)

@@ -24,6 +24,7 @@ from models.errors import (
     RequestError,
     RequestTimeoutError,
     RequestTooLargeError,
+    StorageFullError,
     StoreError,
     UnauthorizedError,
     UndecodableImageError,
@@ -53,10 +54,12 @@ STATUSES: dict[type[LoupeError], int] = {
     NotReadyError: 503,
     StoreError: 503,
     DeadlineExceededError: 504,
+    StorageFullError: 507,
 }
 """A class that is not here has its nearest ancestor's status, and 500 if none is here."""
 
-ANSWERING = tuple(error for error in STATUSES if error not in (InvalidModelError, ForbiddenError, StoreError))
+_FOR_OTHERS = (InvalidModelError, ForbiddenError, StoreError, StorageFullError)
+ANSWERING = tuple(error for error in STATUSES if error not in _FOR_OTHERS)
 """What calls that predict may meet; the others are for control calls."""
 
 _HEADERS: dict[type[LoupeError], dict[str, str]] = {

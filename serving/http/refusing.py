@@ -21,7 +21,7 @@ from serving.observability.logging import REQUEST_ID_HEADER, id_of, log_request,
 from serving.observability.recorder import Recorder, RequestRecord, note_route
 from serving.service import PredictionService
 
-PREDICTING = (":predict", ":explain", "/v1/predict", "/infer", "/v1/upright", "/invocations")
+PREDICTING = (":predict", ":explain", ":feedback", "/v1/predict", "/infer", "/v1/upright", "/invocations")
 """Ends of the paths of calls that hold images."""
 
 Refuse = Callable[[Scope], tuple[dict[str, str], bytes] | None]

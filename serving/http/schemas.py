@@ -5,7 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from models.drift import Feature
 from models.metrics import Metrics
 from serving.engine.classifier import Prediction
 
@@ -103,46 +102,6 @@ class LoadedModels(BaseModel):
     models: list[LoadedModel]
 
 
-class Explained(BaseModel):
-    """What an answer hangs on.
-
-    ``fall`` has a row for each of seven places from top to bottom, with one from left to right each: by how much the
-    probability of ``label`` falls when a sixth of the picture's width and height is hidden there.
-    """
-
-    model: str
-    version: str
-    prediction: Prediction
-    label: str
-    fall: list[list[float]]
-
-
-class FeatureDrift(BaseModel):
-    """One feature: the shares of pictures whose value lies below, between and from the edges on.
-
-    ``index`` is the population-stability index of the two; it and ``now`` are null until enough pictures were seen.
-    """
-
-    index: float | None
-    pictures: int
-    edges: list[float]
-    reference: list[float]
-    now: list[float] | None
-
-
-class ModelDrift(BaseModel):
-    """What the last pictures look like to a model, beside its own photos.
-
-    ``size`` is in megapixels, ``aspect`` the longer side over the shorter one, ``label`` the number of the label.
-    """
-
-    model: str
-    version: str
-    reference_pictures: int
-    enough_pictures: int
-    features: dict[Feature, FeatureDrift]
-
-
 class StatusMessage(BaseModel):
     """TensorFlow Serving's error code of a version."""
 
@@ -196,6 +155,14 @@ class Health(BaseModel):
     models: dict[str, ModelHealth]
 
 
+class Offers(BaseModel):
+    """What the operator has turned on: explanations, corrections, and whether corrected photos are kept."""
+
+    explain: bool
+    feedback: bool
+    feedback_photos: bool
+
+
 class ServiceVersion(BaseModel):
     """Which Loupe answers."""
 
@@ -232,4 +199,5 @@ class Version(BaseModel):
     service: ServiceVersion
     onnxruntime: str
     provider: str
+    offers: Offers
     models: dict[str, ModelVersion]

@@ -47,6 +47,11 @@ class Explaining:
         self._decoders = decoders
         self._alone = asyncio.Semaphore(1)
 
+    @property
+    def are_given(self) -> bool:
+        """Whether the settings allow any."""
+        return self._settings.explain and self._settings.max_request_images >= COST
+
     def refuse_if_off(self) -> None:
         """Raises ForbiddenError where the operator wants no explanations, or none could ever be let in."""
         if not self._settings.explain:

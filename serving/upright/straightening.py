@@ -23,7 +23,8 @@ Done = Literal["none", "tag", "lossless", "reencoded"]
 
 MODEL = "orientation"
 _UP = "up"
-_ROTATE = "rotate_clockwise"
+ROTATE = "rotate_clockwise"
+"""The attribute of a label that says how to turn a picture upright."""
 
 
 class Upright(NamedTuple):
@@ -91,6 +92,17 @@ class Straightener:
         except TimeoutError:
             raise late(timeout_s) from None
 
+    async def turned(self, data: bytes, clockwise: int, *, timeout_s: float | None = None) -> bytes:
+        """Turns a photo as somebody says, by 90, 180 or 270 degrees of the picture as shown, without losing a pixel.
+
+        Raises:
+            ImageError: it cannot be used, or is of a kind that is not turned.
+            DeadlineExceededError: there was no time left.
+        """
+        deadline = inf if timeout_s is None else perf_counter() + timeout_s
+        kind, orientation = (await self._run(looking(data, self._service.limits, self._cpu_s), deadline)).facts
+        return (await self._turn(PhotoFile(data, kind, orientation), clockwise, "tag", deadline))[0]
+
     async def _straighten(self, data: bytes, method: Method, min_probability: float | None, deadline: float) -> Upright:
         kind, orientation = (await self._run(looking(data, self._service.limits, self._cpu_s), deadline)).facts
         photo = PhotoFile(data, kind, orientation)
@@ -109,11 +121,9 @@ class Straightener:
             return given._replace(data=turned, rotated_clockwise=clockwise, done=done, timing=timing)
 
     def _rotation(self, said: Prediction) -> int:
-        degrees = said.attributes.get(_ROTATE)
+        degrees = said.attributes.get(ROTATE)
         if degrees not in (0, 90, 180, 270):
-            raise InvalidModelError(
-                f"the model {self._model!r} does not say how to turn {said.label!r}: no {_ROTATE!r}"
-            )
+            raise InvalidModelError(f"the model {self._model!r} does not say how to turn {said.label!r}: no {ROTATE!r}")
         return int(degrees)
 
     async def _stands(self, photo: PhotoFile, method: Method, deadline: float) -> bool:

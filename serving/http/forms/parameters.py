@@ -103,6 +103,12 @@ class ExplainParameters(Parameters):
     exif: Literal["apply", "ignore"] = Field("apply", description="`ignore` judges the stored pixels.")
 
 
+class FeedbackParameters(Parameters):
+    """Of correcting an answer."""
+
+    label: str | None = Field(None, description="The label that is right.")
+
+
 class UprightParameters(Parameters):
     """Of turning a photo."""
 

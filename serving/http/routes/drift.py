@@ -9,7 +9,7 @@ from models.errors import ModelNotFoundError, NoReferenceError
 from serving.engine.classifier import Classifier
 from serving.http.errors import documented
 from serving.http.routes.dependencies import Service
-from serving.http.schemas import FeatureDrift, ModelDrift
+from serving.http.second_looks import FeatureDrift, ModelDrift
 from serving.observability import drift as observed
 
 router = APIRouter(tags=["models"], responses=documented(ModelNotFoundError))

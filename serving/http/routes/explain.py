@@ -17,7 +17,7 @@ from serving.http.forms.described import OPENAPI_BODY
 from serving.http.forms.parameters import ExplainParameters
 from serving.http.routes.dependencies import Patience, Service
 from serving.http.routes.disconnect import while_connected
-from serving.http.schemas import Explained
+from serving.http.second_looks import Explained
 from serving.service.explaining import Explanation
 
 router = APIRouter(tags=["predict"], responses=documented(*ANSWERING, ForbiddenError))

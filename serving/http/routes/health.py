@@ -6,7 +6,17 @@ from models.errors import NotReadyError
 from serving.engine.runtime import onnxruntime
 from serving.http.errors import documented
 from serving.http.routes.dependencies import Service
-from serving.http.schemas import Headline, Health, Live, ModelHealth, ModelVersion, Ready, ServiceVersion, Version
+from serving.http.schemas import (
+    Headline,
+    Health,
+    Live,
+    ModelHealth,
+    ModelVersion,
+    Offers,
+    Ready,
+    ServiceVersion,
+    Version,
+)
 from serving.service import PredictionService
 from serving.settings.version import git_revision, service_version
 
@@ -53,7 +63,17 @@ async def version(service: Service) -> Version:
         service=ServiceVersion(version=service_version(), git_revision=git_revision()),
         onnxruntime=onnxruntime.__version__,
         provider=", ".join(sorted({model.provider for model in models.values()})),
+        offers=_offers(service),
         models=models,
+    )
+
+
+def _offers(service: PredictionService) -> Offers:
+    taken = service.settings.feedback is not None
+    return Offers(
+        explain=service.explaining.are_given,
+        feedback=taken,
+        feedback_photos=taken and service.settings.feedback_photos,
     )
 
 

@@ -1,5 +1,6 @@
 /** The page: joins photos, camera, models and the server to what a person sees. */
 
+import { asides } from "./asides.js";
 import { Camera, liveAllowed } from "./camera.js";
 import { card } from "./cards.js";
 import { Connection } from "./connection.js";
@@ -18,10 +19,13 @@ import { answered, spoken } from "./verdict.js";
 
 const SAY_AGAIN_MS = 3000; // a camera's answers change faster than anybody can listen
 
+const KEEPS_CORRECTED = "Photos go to this server alone, and it keeps none but those whose answer you correct.";
+
 const connection = new Connection(askForKey);
 const trouble = new Trouble(connection);
 const stage = new Stage();
 let models = [];
+let offers = {};
 let loading = null;
 
 async function ask(photo, signal) {
@@ -58,7 +62,8 @@ function learn() {
   return loading;
 }
 
-function introduce([loaded, { service, onnxruntime, provider }]) {
+function introduce([loaded, { service, onnxruntime, provider, offers: offered }]) {
+  offers = offered;
   models = inOrder(loaded);
   gallery.models = models;
   byId("service").textContent = `runs on ${shortProvider(provider)}`;
@@ -66,6 +71,7 @@ function introduce([loaded, { service, onnxruntime, provider }]) {
   byId("version").textContent =
     `Loupe ${service.version} (${service.git_revision.slice(0, 7)}), ONNX Runtime ${onnxruntime} on ${provider}`;
   byId("cards").replaceChildren(...models.map(card));
+  if (offers.feedback_photos) byId("privacy").textContent = KEEPS_CORRECTED;
   document.body.classList.toggle("no-compass", !orientationOf(models));
 }
 
@@ -86,6 +92,7 @@ function render(photo) {
   const proposed = Boolean(verdict?.certain && verdict.turn);
   byId("upright").hidden = !(proposed && isTurned(photo.kind));
   byId("view").hidden = !verdict;
+  byId("asides").replaceChildren(...(photo?.answer ? asides(photo, models, offers, connection) : []));
   if (!photo) return;
   const waiting = connection.state === "ready" ? "Looking …" : "Waiting for the server …";
   tell(photo.answer, photo.error ? sentence(photo.error) : waiting, Boolean(photo.error));

@@ -59,6 +59,20 @@ export async function upright(photo, signal) {
   return { photo: await response.blob(), turned: Number(response.headers.get("Loupe-Rotated-Clockwise")) };
 }
 
+/** A picture of what a model's answer hangs on. */
+export async function explain(name, photo, signal) {
+  const asked = post(photo, signal);
+  const headers = { ...asked.headers, Accept: "image/png" };
+  const response = await call(`v1/models/${encodeURIComponent(name)}:explain`, { ...asked, headers });
+  return response.blob();
+}
+
+/** Says which label is right. */
+export async function correct(name, photo, label, signal) {
+  const asked = new URLSearchParams({ label });
+  await call(`v1/models/${encodeURIComponent(name)}:feedback?${asked}`, post(photo, signal));
+}
+
 const post = (body, signal) => ({
   method: "POST",
   body,
