@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from models.drift import Shape
 from models.metadata import ModelMetadata
 from serving.engine.observer import DropReason, ReloadOutcome
-from serving.observability.drift import EVERY_S, Drift
+from serving.observability.drift import Drift
 from serving.observability.families import Family
 from serving.observability.gauges import Gauges
 from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
@@ -37,17 +37,15 @@ class Metrics(RecordingObserver):
         drift: what people's photos look like to each version.
     """
 
-    def __init__(
-        self, listeners: Sequence[Callable[[RequestRecord], None]] = (), drift_every_s: float = EVERY_S
-    ) -> None:
+    def __init__(self, listeners: Sequence[Callable[[RequestRecord], None]] = (), drift: Drift | None = None) -> None:
         """Makes the registry.
 
         Args:
             listeners: who else wants each request's record, such as tracing.
-            drift_every_s: seconds between two pictures that are looked at for drift.
+            drift: what watches for drift; by default one that looks at a picture in four.
         """
         self.recorder = Recorder((self._count, *listeners))
-        self.drift = Drift(drift_every_s)
+        self.drift = drift or Drift()
         self._registry = _Registry(auto_describe=True)
         self._service: PredictionService | None = None
         self._make_request_metrics()

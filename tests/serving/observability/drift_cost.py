@@ -1,6 +1,6 @@
 """What drift costs a request: ``python tests/serving/observability/drift_cost.py``.
 
-The same requests in one process, in turns with and without it (at every picture), by the CPU time of all threads;
+The same requests in one process, in turns with and without it (at one picture of four), by the CPU time of all threads;
 the median of the pairs.
 """
 

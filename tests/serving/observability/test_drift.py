@@ -69,7 +69,7 @@ def reference_of(model: OnnxModel, photos: Sequence[bytes]) -> Reference:
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics(drift_every_s=0)
+    return Metrics(drift=Drift(one_in=1, every_s=0))
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def metadata(referred) -> ModelMetadata:
 
 
 def test_the_window_forgets_whole_blocks(metadata):
-    drift, row = Drift(every_s=0), np.array([[1, 0, 0, 0]], np.float32)
+    drift, row = Drift(one_in=1, every_s=0), np.array([[1, 0, 0, 0]], np.float32)
     for value, count in ((0, BLOCK * BLOCKS), (255, BLOCK + 1)):
         for _ in range(count):
             drift.saw(metadata, [np.full((8, 8, 3), value, np.uint8)], row)
@@ -124,21 +124,27 @@ def test_the_window_forgets_whole_blocks(metadata):
 
 
 def test_however_many_come_few_are_looked_at(metadata):
-    drift = Drift(every_s=3600)
+    drift = Drift(one_in=1, every_s=3600)
     for _ in range(ENOUGH):
         drift.pictured(metadata, Shape(12, 1.33))
         drift.saw(metadata, [np.zeros((8, 8, 3), np.uint8)] * 2, np.full((2, 4), 0.25, np.float32))
     assert {one.pictures for one in drift.of(metadata).values()} == {1}
 
 
-def test_what_few_pictures_were_like_is_not_told(metadata):
+def test_of_four_pictures_one_is_looked_at(metadata):
     drift = Drift(every_s=0)
+    drift.saw(metadata, [np.zeros((8, 8, 3), np.uint8)] * 10, np.full((10, 4), 0.25, np.float32))
+    assert drift.of(metadata)["certain"].pictures == 2
+
+
+def test_what_few_pictures_were_like_is_not_told(metadata):
+    drift = Drift(one_in=1, every_s=0)
     drift.pictured(metadata, Shape(12, 1.33))
     assert (drift.of(metadata)["size"].counts, drift.of(metadata)["size"].index) == (None, None)
 
 
 def test_a_file_that_takes_its_place_begins_anew(metadata):
-    drift = Drift(every_s=0)
+    drift = Drift(one_in=1, every_s=0)
     drift.pictured(metadata, Shape(12, 1.33))
     again = metadata.model_copy(update={"reference": metadata.reference.model_copy()})
     assert drift.of(again)["size"].pictures == 0
@@ -147,7 +153,7 @@ def test_a_file_that_takes_its_place_begins_anew(metadata):
 
 def test_people_are_told_what_was_counted(referred, photos, serve_with):
     client = serve_with(models=referred)
-    client.post("/v1/models/orientation:predict", content=photos[0])
+    client.post("/v1/models/orientation:predict", files=[("image", photo) for photo in photos[:4]])
     answer = client.get("/v1/models/orientation/drift").json()
     assert (answer["version"], answer["reference_pictures"], answer["enough_pictures"]) == ("1", 300, ENOUGH)
     size = answer["features"]["size"]
@@ -170,7 +176,7 @@ def test_a_model_whose_file_tells_nothing_says_so(client):
 
 
 def test_the_index_is_of_the_counts(metadata):
-    drift = Drift(every_s=0)
+    drift = Drift(one_in=1, every_s=0)
     for number in range(ENOUGH):
         drift.pictured(metadata, Shape(number / 100, 1.5))
     one = drift.of(metadata)["size"]
