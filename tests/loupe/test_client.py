@@ -173,7 +173,7 @@ def test_what_is_served(ask, url):
     [
         (("predict", b"no photo"), errors.ImageError, "UnsupportedImageError", 415),
         (("predict", "none.jpg"), errors.ImageError, "FileNotFoundError", None),
-        (("predict", b"", "orientation"), errors.RequestError, "RequestError", 400),
+        (("predict", b"", "orientation"), errors.ImageError, "UnsupportedImageError", None),
         (("predict", b"photo", "cats"), errors.NotFoundError, "ModelNotFoundError", 404),
         (("predict", [b"a", b"b"], "cats"), errors.NotFoundError, "ModelNotFoundError", 404),
     ],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import PurePath
 
 from loupe.errors import ImageError
@@ -45,14 +46,18 @@ def read_one(image: ImageSource) -> bytes:
     """Reads a photo.
 
     Raises:
-        ImageError: its file cannot be read.
+        ImageError: its file cannot be read, or is empty.
         TypeError, ValueError: it is no photo.
     """
     try:
-        return encoded(image)
+        data = encoded(image)
     except OSError as error:
         name = "the photo" if error.filename is None else PurePath(str(error.filename)).name
         raise ImageError(f"{name} cannot be read: {error.strerror or error}", type(error).__name__) from error
+    if not data:
+        name = PurePath(image).name if isinstance(image, str | PathLike) else "the photo"
+        raise ImageError(f"{name} is empty", "UnsupportedImageError")
+    return data
 
 
 def _read(image: ImageSource) -> Read:
