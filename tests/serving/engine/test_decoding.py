@@ -9,7 +9,7 @@ from PIL import Image
 
 from models.cost import estimate
 from models.errors import DeadlineExceededError, ImageError, ImageTooLargeError
-from models.images import ImageLimits
+from models.images import ImageLimits, Size
 from models.preprocessing import Preprocessing
 from serving.engine.decoding import Decoders
 from serving.engine.waiting import Waiting
@@ -157,3 +157,19 @@ def test_dear_pictures_keep_no_ordinary_photo_waiting(workshop, photographs):
             return [before, beside, waiting.expected_s]
 
     assert asyncio.run(expected()) == [8.0, 0.0, 8.0]
+
+
+@pytest.mark.parametrize(("comments", "elsewhere"), [(3, False), (5000, True)])
+def test_a_picture_of_many_parts_is_looked_at_beside_the_loop(decoders, zoo, comments, elsewhere):
+    """One of 256 KiB had kept everybody waiting for 60 ms."""
+    data = zoo.encode(zoo.lit())
+    data = data[:2] + b"\xff\xfe\0\2" * comments + data[2:]
+
+    async def look():
+        other = asyncio.create_task(asyncio.sleep(0))
+        cost = await decoders._estimate(data, Size(8, 8))
+        went_on = other.done()
+        await other
+        return cost, went_on
+
+    assert asyncio.run(look()) == (estimate(data, Size(8, 8)), elsewhere)

@@ -15,7 +15,9 @@ def test_large_bodies_are_joined_beside_the_loop(pieces, loop_goes_on):
     async def join() -> tuple[bytes, bool]:
         other = asyncio.create_task(asyncio.sleep(0))
         whole = await joined(pieces)
-        return whole, other.done() or bool(other.cancel() and False)
+        went_on = other.done()
+        await other
+        return whole, went_on
 
     whole, went_on = asyncio.run(join())
     assert whole == b"".join(pieces)
