@@ -22,6 +22,7 @@ from models.errors import (
     QueueFullError,
     RequestError,
     RequestTimeoutError,
+    StoreError,
     UnauthorizedError,
 )
 from serving.access.callers import network_of
@@ -48,6 +49,7 @@ CODES: Mapping[type[LoupeError], tuple[grpc.StatusCode, int]] = {
     ModelNotFoundError: (grpc.StatusCode.NOT_FOUND, 404),
     QueueFullError: (grpc.StatusCode.RESOURCE_EXHAUSTED, 429),
     NotReadyError: (grpc.StatusCode.UNAVAILABLE, 503),
+    StoreError: (grpc.StatusCode.UNAVAILABLE, 503),
     DeadlineExceededError: (grpc.StatusCode.DEADLINE_EXCEEDED, 504),
 }
 """gRPC's code, and HTTP's status for the metrics; a class that is not here has its nearest ancestor's."""

@@ -121,8 +121,7 @@ class Parts:
             raise RequestError(f"{part} cannot be written: {error.strerror}") from None
 
     def _refuse_others(self, part: Path) -> None:
-        facts = _schema(part).metadata or {}
-        held = json.loads(facts.get(_FACTS, b"{}")).get("models", {})
+        held = json.loads(_schema(part).metadata[_FACTS])["models"]
         if held != self._versions:
             told, asked = (", ".join(f"{name} {one[name]}" for name in sorted(one)) for one in (held, self._versions))
             raise OtherModelsError(
@@ -156,7 +155,7 @@ def _schema(part: Path) -> pa.Schema:
         schema = pq.read_schema(part)
     except pa.ArrowException as error:
         raise RequestError(f"{part} cannot be gone on with: {error}") from None
-    if not schema.remove_metadata().equals(SCHEMA):
+    if not schema.remove_metadata().equals(SCHEMA) or _FACTS not in (schema.metadata or {}):
         raise RequestError(f"{part} holds something else than scores; name another folder")
     return schema
 

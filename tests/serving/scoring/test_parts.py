@@ -81,6 +81,13 @@ def test_another_run_other_models_and_other_files_are_refused(tmp_path):
     pq.write_table(pq.read_table(tmp_path).select(["file"]), tmp_path / "part-000007.parquet")
     with pytest.raises(RequestError, match="holds something else than scores"), open_parts(tmp_path, VERSIONS):
         pass
+    (tmp_path / "part-000007.parquet").rename(tmp_path / "other")
+    pq.write_table(
+        pq.read_table(tmp_path / "part-000001.parquet").replace_schema_metadata(), tmp_path / "part-x.parquet"
+    )
+    with pytest.raises(RequestError, match="holds something else than scores"), open_parts(tmp_path, VERSIONS):
+        pass
+    (tmp_path / "part-x.parquet").unlink()
     (tmp_path / "part-000007.parquet").write_bytes(b"PAR1")
     with pytest.raises(RequestError, match="cannot be gone on with"), open_parts(tmp_path, VERSIONS):
         pass
