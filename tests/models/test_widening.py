@@ -82,9 +82,9 @@ def test_the_shipped_models_answer_alike(large, shipped, name, version):
             assert np.abs(reduced - whole).max() <= 0.01, kind
 
 
-def test_selfie_3_is_moved_by_less_than_one_grey_level_of_noise_moves_it(large, shipped):
+def test_selfie_4_is_moved_by_less_than_one_grey_level_of_noise_moves_it(large, shipped):
     """It is less steady than the others: rounding to int8 alone moves what it half believes by more than 0.01."""
-    model = OnnxModel(shipped.path("selfie", 3), "cpu")
+    model = OnnxModel(shipped.path("selfie", 4), "cpu")
     rng = np.random.default_rng(0)
     moved, shaken = 0.0, 0.0
     for photos in large:
@@ -95,7 +95,7 @@ def test_selfie_3_is_moved_by_less_than_one_grey_level_of_noise_moves_it(large, 
             answers = np.stack(model.run([whole, reduced, *noisy]))
             differences = np.abs(answers[1:] - answers[0]).max(axis=1)
             moved, shaken = max(moved, differences[0]), max(shaken, differences[1:].max())
-    assert moved <= shaken
+    assert moved <= min(shaken, 0.02)
 
 
 def _both(data: bytes, preprocessing: Preprocessing) -> list[np.ndarray]:

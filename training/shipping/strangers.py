@@ -21,6 +21,9 @@ from training.shipping.deciding import decided, promise
 from training.shipping.few_sources import correlation, upper_bound
 from training.shipping.temperature import Scaling, fit_scaling, scaled
 
+OWN_THRESHOLDS = "the same, by its own thresholds"
+"""Those were chosen on the same answers, and on all folds at once; with fewer, an answer is more seldom certain."""
+
 
 @dataclass(frozen=True)
 class Strangers:
@@ -120,12 +123,14 @@ def for_strangers(metadata: ModelMetadata, strangers: Strangers, known: Answers,
         task: of the model.
     """
     scaling = fit_scaling(strangers.answers)
-    found = decided(metadata, _scaled(strangers.answers, scaling), _scaled(known, scaling), task)
+    all_of_them = _scaled(strangers.answers, scaling)
+    found = decided(metadata, all_of_them, _scaled(known, scaling), task)
     verdicts = cross_judged(strangers, known, metadata, task)
     count, folds = len(set(strangers.answers.sources)), int(strangers.folds.max())
     facts = {
         "certain": promise(strangers.answers, task),
         f"{folds}-fold over {count} sources": told(strangers.answers, verdicts, metadata.label_names),
+        OWN_THRESHOLDS: told(all_of_them, judge(all_of_them, found), metadata.label_names),
     }
     return found.model_copy(update={"training": metadata.training | facts})
 

@@ -6,7 +6,7 @@ from models.metadata import Label, ModelMetadata
 from models.preprocessing import Preprocessing
 from training.measuring.evaluation import Answers, judge
 from training.photos.tasks import task_named
-from training.shipping.strangers import Strangers, cross_judged, for_strangers, told
+from training.shipping.strangers import OWN_THRESHOLDS, Strangers, cross_judged, for_strangers, told
 
 TASK = task_named("folders", ["cat", "dog"])
 
@@ -79,6 +79,7 @@ def test_thresholds_hold_for_strangers_and_the_card_says_so(strangers, metadata)
     found = for_strangers(metadata, strangers, answers(300, 9, 300), TASK)
     assert found.training["certain"].startswith("of 120 sources that a model did not learn from, at most 5% ")
     assert found.training["4-fold over 120 sources"].startswith("AUC 0.9")
+    assert ", 0.0% of all answers certain" not in found.training[OWN_THRESHOLDS]
     assert found.decision_threshold != 0.5
     assert all(label.certain_from is not None for label in found.labels)
 
