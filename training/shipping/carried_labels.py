@@ -4,8 +4,9 @@ import ast
 import json
 from collections.abc import Mapping
 
-# Ultralytics writes `names` as a Python dictionary, RapidOCR `character` with a line for each, PaddleX `label_list`,
-# Transformers `id2label`, timm `label_names` within the JSON of `pretrained_cfg`; others write `classes` or `labels`.
+# Ultralytics' exporter writes `names`, str() of a dictionary (older ones: of a list), RapidOCR's `character`, a line
+# for each. Paddle2ONNX and timm write none: PaddleX has `label_list` in the YAML beside the model, timm `label_names`
+# in its `pretrained_cfg`, Transformers `id2label` in its configuration, and people copy these, as text or as JSON.
 _KEYS = ("labels", "names", "classes", "class_names", "label_names", "label_list", "id2label", "character")
 _NESTED = ("pretrained_cfg", "config")
 

@@ -1,6 +1,7 @@
 """Nobody can hold what he does not use: whoever comes meanwhile is answered, and all comes back."""
 
 import gzip
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -176,13 +177,22 @@ def test_a_hundred_thousand_parts_are_refused_at_the_first_too_many(serve_with):
     wait_for(lambda: descriptors() <= before)
 
 
-def test_idle_and_trickling_connections_are_ended_while_others_are_answered(serve_with, zoo):
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many as this process may open; often a quarter of what is needed is what it opens by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(4096, hard)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_idle_and_trickling_connections_are_ended_while_others_are_answered(many_files, serve_with, zoo):
     client = serve_with(idle_timeout_s=3, header_timeout_s=1)
     client.get("/health/live")
     before = descriptors()
     with ExitStack() as stack:
-        idle = [stack.enter_context(connected(client)) for _ in range(150)]
-        trickling = [stack.enter_context(connected(client)) for _ in range(150)]
+        idle = [stack.enter_context(connected(client)) for _ in range(500)]
+        trickling = [stack.enter_context(connected(client)) for _ in range(500)]
         for one in trickling:
             one.sendall(b"GET /health")
         assert client.post(PATH, content=zoo.png()).status_code == 200

@@ -9,6 +9,17 @@ from training.shipping.carried_labels import carried_labels
     ("properties", "expected"),
     [
         pytest.param({"names": "{0: 'cat', 1: \"dog's\"}"}, ("names", ("cat", "dog's")), id="ultralytics"),
+        pytest.param(
+            {
+                "stride": "1",
+                "task": "classify",
+                "imgsz": "[224, 224]",
+                "names": "{'0': 'cat', '1': 'dog'}",
+            },
+            ("names", ("cat", "dog")),
+            id="numbers-as-text",
+        ),
+        pytest.param({"stride": "32", "names": "['cat', 'dog']"}, ("names", ("cat", "dog")), id="yolov5-list"),
         pytest.param({"character": "0\n90\n180\n270"}, ("character", ("0", "90", "180", "270")), id="rapidocr"),
         pytest.param({"label_list": '["upright", "turned"]'}, ("label_list", ("upright", "turned")), id="paddlex"),
         pytest.param({"id2label": '{"1": "dog", "0": "cat"}'}, ("id2label", ("cat", "dog")), id="transformers"),
