@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     modules = (*answering, tensorflow_serving, open_inference, *telling)
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)
-    app.router.routes.extend([*ping_router(platform).routes, *direct(predict.router)])
+    app.router.routes[:0] = [*ping_router(platform).routes, *direct(predict.router)]  # looked at in this order
     for routes in modules:
         app.include_router(routes.router)
     app.include_router(invocations_router(platform))
