@@ -8,7 +8,7 @@ from serving.http.routes.lines import Lines
 from serving.service.answers import Answers, Timing
 
 
-def read(lines: Lines, order: list[int], error: Exception | None = None) -> list[str]:
+def read(lines: Lines, order: list[int], error: Exception | None = None) -> list[bytes]:
     """What comes where images are answered in this order, and then the call fails, or does not."""
 
     async def answer() -> Answers:
@@ -19,24 +19,24 @@ def read(lines: Lines, order: list[int], error: Exception | None = None) -> list
             raise error
         return Answers([], Timing(), {})
 
-    async def collect() -> list[str]:
+    async def collect() -> list[bytes]:
         return [line async for line in lines.of(answer())]
 
     return asyncio.run(collect())
 
 
 def made() -> Lines:
-    return Lines(lambda index, answer: f"{index}: {answer}")
+    return Lines(lambda index, answer: f"{index}: {answer}".encode())
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
 def test_lines_are_in_order_whenever_their_images_are_answered(order):
-    assert read(made(), order) == [f"{index}: image {index}\n" for index in range(3)]
+    assert read(made(), order) == [f"{index}: image {index}\n".encode() for index in range(3)]
 
 
 def test_what_fails_after_the_first_line_is_the_last_one():
     first, last = read(made(), [0], DeadlineExceededError("too late"))
-    assert first == "0: image 0\n"
+    assert first == b"0: image 0\n"
     assert json.loads(last) == {"error": "too late", "error_type": "DeadlineExceededError"}
 
 
