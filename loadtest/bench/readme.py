@@ -53,7 +53,7 @@ def _cells(name: str, found: Mapping[tuple[str, str, int], Mapping[str, float]])
 
 def _cost(case: Mapping[str, float]) -> str:
     refused = f", {case['refused']:.0f} refused" if case["refused"] else ""
-    return f"{case['cpu_ms']:.1f} ({case['ratio']:.2f}{refused})"
+    return f"{case['cpu_ms']:.1f} ({case['ratio']:.2f}{refused}){'' if case['calm'] else ' *'}"
 
 
 def main() -> None:

@@ -80,7 +80,10 @@ def table(rows: Mapping[Case, Row], rounds: int) -> str:
         f"{'network':>8} {'photo':>7} {'form':>9} {'server':>10} {'clients':>7} {'CPU ms':>8} {'x floor':>7} "
         f"{'+ ms':>6} {'loop ms':>7} {'/s':>7} {'p50 ms':>8} {'p99 ms':>8} {'calm':>5}"
     )
-    return "\n".join([head, *(_line(row, rounds) for row in rows.values())])
+    told = [head, *(_line(row, rounds) for row in rows.values())]
+    if not all(row.calm for row in rows.values()):
+        told.append("* others disturbed every round: its latencies say nothing, its CPU time little")
+    return "\n".join(told)
 
 
 def _line(row: Row, rounds: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from loadtest.arrivals import Arrivals, Request
+from loadtest.bench.measuring import Watch
 from loadtest.clients import connection
 from loadtest.processes import Cores, cpu_s, on_cores, resident_mb, server
 
@@ -31,6 +32,7 @@ class Start:
         live_p99_ms: of ``/health/live`` beside a client with base64 of 12 megapixels; it has the server's one core to
             share with decoding.
         live_max_ms: the longest of these.
+        others: cores that were busy with something else during these.
     """
 
     answer_cpu_s: float
@@ -39,6 +41,7 @@ class Start:
     busy_mb: float
     live_p99_ms: float
     live_max_ms: float
+    others: float
 
 
 def starting(times: int, cores: Cores, photo: Path, large: Request, dear: Request) -> Start:
@@ -53,19 +56,21 @@ def starting(times: int, cores: Cores, photo: Path, large: Request, dear: Reques
     """
     helped = [command_cpu_s(on_cores([*LOUPE, "--help"], cores)) for _ in range(times)]
     answered, idle = list[float](), list[float]()
-    busy, live = 0.0, [0.0]
+    busy, others, live = 0.0, 0.0, [0.0]
     for index in range(times):
         with server(cores=cores) as (url, pid):
             _first_answer(url, photo.read_bytes())
             answered.append(cpu_s(pid))
             idle.append(resident_mb(pid))
             if index == times - 1:
+                watch = Watch(pid)
                 live = asyncio.run(_beside(url, dear))
+                others = watch.others()
                 asyncio.run(Arrivals(url, large).ask_again(_LOAD_CLIENTS, _LOAD_S))
                 busy = resident_mb(pid, peak=True)
     live.sort()
     p99 = live[int(0.99 * (len(live) - 1))]
-    return Start(median(answered), median(helped), median(idle), busy, 1000 * p99, 1000 * live[-1])
+    return Start(median(answered), median(helped), median(idle), busy, 1000 * p99, 1000 * live[-1], others)
 
 
 def command_cpu_s(command: Sequence[str], cwd: Path | None = None) -> float:

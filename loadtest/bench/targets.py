@@ -122,7 +122,8 @@ def _start(start: Start | None) -> Iterator[Target]:
         yield Target("loupe --help", start.help_cpu_s, 0.35, "s of CPU")
         yield Target("idle", start.idle_mb, 150, "MB resident")
         yield Target("32 clients with 12 megapixels", start.busy_mb, 300, "MB resident at most")
-        yield Target("/health/live beside base64 of 12 megapixels, p99", start.live_p99_ms, 5, "ms")
+        beside = f"/health/live beside base64 of 12 megapixels, p99, {start.others:.1f} cores busy with others"
+        yield Target(beside, start.live_p99_ms, 5, "ms")
 
 
 def _folders(folders: Mapping[str, Mapping[str, float]]) -> Iterator[Target]:

@@ -124,7 +124,7 @@ def test_a_tensor_is_judged_by_the_starlette_app_and_products_by_their_own_figur
 
 
 def test_starts_are_judged():
-    judged = {one.what: one.met for one in targets({}, Start(1.1, 0.4, 140, 310, 3, 9), {})}
+    judged = {one.what: one.met for one in targets({}, Start(1.1, 0.4, 140, 310, 3, 9, 0.0), {})}
     assert judged["start to the first answer"]
     assert judged["idle"]
     assert not judged["loupe --help"]
@@ -203,6 +203,7 @@ def figures(**changes: object) -> dict[str, object]:
         "p50_ms": 7.0,
         "p99_ms": 9.0,
         "refused": 0,
+        "calm": 3,
     }
     floor = [
         {**loupe, "server": FLOOR, "photo": photo, "clients": 0, "ratio": 1.0} for photo in ("small", "medium", "large")
@@ -217,14 +218,15 @@ def figures(**changes: object) -> dict[str, object]:
 
 def test_the_readme_s_table_is_the_bench_s(tmp_path, monkeypatch):
     bench, page = tmp_path / "bench.json", tmp_path / "page.md"
-    bench.write_text(json.dumps(figures(refused=3)))
+    bench.write_text(json.dumps(figures(refused=3, calm=0)))
     page.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
     monkeypatch.setattr(sys, "argv", ["readme", str(bench), str(page)])
     readme.main()
     lines = page.read_text().splitlines()
     assert "| **Loupe** | 10.0 (1.25) · 10.0 (1.25) · 10.0 (1.25) | 7, 9 | 10.0 (1.25) | 10.0 (1.25) |" in lines
     assert "old" not in lines
-    assert sum("3 refused" in line for line in lines) == 1
+    assert sum("10.0 (1.25, 3 refused) *" in line for line in lines) == 1
+    assert sum("*" in line.replace("**", "") for line in lines) == 1
     assert lines[-1] == "after"
     assert (ROOT / "README.md").read_text().count("<!-- bench -->") == 1
     page.write_text("no place")
