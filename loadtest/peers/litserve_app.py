@@ -1,4 +1,8 @@
-"""LitServe: a class whose steps run in a process of their own, batches of what waits; the photo is base64 in JSON."""
+"""LitServe: a class whose steps run in a process of their own; the photo is base64 in JSON.
+
+One photo at a time, as is its default: with batches and no time to wait for them, its process asks its queue without
+pause, and an idle LitServe takes the whole core from everybody else that is measured.
+"""
 
 import base64
 import os
@@ -11,30 +15,27 @@ from numpy.typing import NDArray
 
 from loadtest.work import Work, whole
 
-_LARGEST_BATCH = 8
-
 
 class PhotoAPI(litserve.LitAPI):
-    """Decodes, answers a batch, and writes an answer for each."""
+    """Decodes, answers, and writes the answer."""
 
     def setup(self, device: str) -> None:
         """Loads the model; the device is the CPU."""
         self.work = Work(Path(os.environ["MODEL"]))
 
     def decode_request(self, request: Request) -> NDArray[np.uint8]:
-        """``uint8[H, W, C]``. A form's file cannot be handed to the process that decodes it."""
-        pixels = self.work.pixels(whole(base64.b64decode(request["photo"])))
-        return pixels.reshape(pixels.shape[1:])
+        """``uint8[1, H, W, C]``. A form's file cannot be handed to the process that decodes it."""
+        return self.work.pixels(whole(base64.b64decode(request["photo"])))
 
-    def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """``float32[N, K]`` of ``uint8[N, H, W, C]``."""
-        return self.work.run(np.asarray(batch))
+    def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """``float32[1, K]``."""
+        return self.work.run(pixels)
 
     def encode_response(self, output: NDArray[np.float32]) -> dict[str, list[float]]:
-        """One photo's answer."""
-        return {"probabilities": output.tolist()}
+        """The answer."""
+        return {"probabilities": output[0].tolist()}
 
 
 if __name__ == "__main__":
-    server = litserve.LitServer(PhotoAPI(max_batch_size=_LARGEST_BATCH), accelerator="cpu", timeout=False)
+    server = litserve.LitServer(PhotoAPI(), accelerator="cpu", timeout=False)
     server.run(host="127.0.0.1", port=int(os.environ["PORT"]), log_level="warning", generate_client_file=False)
