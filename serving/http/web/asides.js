@@ -30,7 +30,7 @@ function why(photo, { name }, connection) {
       shown.replaceChildren(h("p", { class: "note" }, `It cannot be said: ${error.message}.`));
     }
   };
-  return h("details", { class: "aside why-map", ontoggle: draw }, h("summary", {}, `Why “${words(label)}”?`), shown);
+  return h("details", { class: "aside evidence", ontoggle: draw }, h("summary", {}, `Why “${words(label)}”?`), shown);
 }
 
 function wrong(photo, answered, keepsPhotos, connection) {
@@ -38,7 +38,7 @@ function wrong(photo, answered, keepsPhotos, connection) {
     ? "This sends the photo again, and the server keeps it together with what you say."
     : "This sends the photo again; the server keeps its fingerprint and what you say, not the photo.";
   const forms = answered.map((model) => correction(photo, model, connection));
-  return h("details", { class: "aside wrong" }, h("summary", {}, "Is that wrong?"), h("p", { class: "note" }, kept), forms);
+  return h("details", { class: "aside correcting" }, h("summary", {}, "Is that wrong?"), h("p", { class: "note" }, kept), forms);
 }
 
 function correction(photo, { name, labels }, connection) {

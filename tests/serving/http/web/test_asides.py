@@ -17,9 +17,9 @@ def give(page: Page, photo: FilePayload) -> None:
 
 def test_why_is_drawn_on_demand(page, photo: Photo):
     give(page, photo("up"))
-    expect(page.locator(".why-map img")).to_have_count(0)
+    expect(page.locator(".evidence img")).to_have_count(0)
     page.get_by_text("Why “up”?").click()
-    picture = page.locator(".why-map img").first
+    picture = page.locator(".evidence img").first
     expect(picture).to_be_visible()
     expect(picture).to_have_js_property("naturalWidth", 352)
     expect(page.get_by_text("Is that wrong?")).to_have_count(0)  # this server takes no corrections
@@ -33,11 +33,13 @@ def kept(tmp_path: Path) -> Path:
 def test_a_correction_says_what_is_kept_and_is_kept(visits, house, page_models, photo: Photo, kept):
     page = visits.open(house(models=page_models, port=0, feedback=kept, explain=False).url)
     give(page, photo("up"))
-    expect(page.locator(".why-map")).to_have_count(0)
+    expect(page.locator(".evidence")).to_have_count(0)
     page.get_by_text("Is that wrong?").click()
-    expect(page.locator(".wrong")).to_contain_text("the server keeps its fingerprint and what you say, not the photo")
+    expect(page.locator(".correcting")).to_contain_text(
+        "the server keeps its fingerprint and what you say, not the photo"
+    )
     page.get_by_label("What is right, by orientation").select_option("left")
-    page.locator(".wrong form").first.get_by_role("button").click()
-    expect(page.locator(".wrong")).to_contain_text("It is kept that “left” is right.")
+    page.locator(".correcting form").first.get_by_role("button").click()
+    expect(page.locator(".correcting")).to_contain_text("It is kept that “left” is right.")
     [answer] = kept.rglob("*.json")
     assert json.loads(answer.read_text())["right"] == "left"

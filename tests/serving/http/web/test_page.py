@@ -332,8 +332,8 @@ def test_a_model_of_many_labels_shows_the_likeliest_and_what_it_mistakes_most(
     choose(page, photo("up"))
     expect(page.locator(".bars li")).to_have_count(5)
     expect(page.locator("article figure")).to_have_text("Mistaken mostbreed 3 taken for breed 7: 5")
-    page.locator("summary").click()
-    expect(page.locator("details")).to_contain_text("breed 29 and 10 more")
+    page.locator("article summary").click()
+    expect(page.locator("article details")).to_contain_text("breed 29 and 10 more")
 
 
 def test_a_name_is_text_and_never_markup(page, photo: Photo):
