@@ -48,7 +48,7 @@ def test_a_part_too_many_is_told_though_the_rest_is_still_being_sent(serve_with,
 
 
 def test_a_form_without_end_is_cut(serve_with, monkeypatch):
-    monkeypatch.setattr("serving.http.connection._LINGER_BYTES", 1_000_000)
+    monkeypatch.setattr("serving.http.lingering._UNTOLD_BYTES", 1_000_000)
     client = serve_with(max_request_images=4)
     left = pieces(10_000)
     with suppress(httpx.TransportError):  # whether the answer is found behind the cut is a matter of luck
