@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Bytecode is kept: without, each of the hundreds of programs that the tests start would compile all its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test long kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
+.PHONY: help setup serve test long test-scale kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -51,6 +51,10 @@ test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: AR
 
 long: .venv-dev/synced-dev  ## runs the tests of minutes each, which make test leaves out
 	$(pytest) -m long $(ARGS)
+
+test-scale: .venv-scale/synced-scale  ## Spark with several workers, in a network of its own: ARGS='-k twice'
+	unshare --net --map-root-user sh -c 'ip link set lo up && exec "$$@"' - \
+		.venv-scale/bin/python -m pytest --timeout 300 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
 
 kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \

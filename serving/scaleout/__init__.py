@@ -1,0 +1,1 @@
+"""Loupe on engines for many machines."""

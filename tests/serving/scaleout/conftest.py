@@ -1,0 +1,61 @@
+"""What engines are held to: the rows of one machine. ``make test-scale`` installs what these tests need."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from serving.commands.cli import app
+
+collect_ignore_glob = [] if find_spec("pyspark") else ["test_*.py"]
+
+PICTURES, BROKEN = int(os.environ.get("SCALE_PICTURES", "200")), 10
+
+
+def _rows_in(folder: Path) -> list[dict[str, object]]:
+    rows = pq.read_table(folder, partitioning=None).to_pylist()
+    return sorted(rows, key=lambda row: (row["file"], row["model"] or ""))
+
+
+@pytest.fixture(scope="session")
+def rows_in():
+    """Reads the rows of Loupe's parts or Spark's, in order of pictures and models."""
+    return _rows_in
+
+
+@pytest.fixture
+def loupe(models, monkeypatch, tmp_path):
+    """Runs the command in this process."""
+    monkeypatch.setenv("LOUPE_MODELS", str(models))
+
+    def loupe(*arguments: object) -> Result:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    return loupe
+
+
+@pytest.fixture(scope="session")
+def album(zoo, tmp_path_factory) -> Path:
+    """Small pictures of every side, ten of them broken, in folders of a hundred."""
+    album = tmp_path_factory.mktemp("album")
+    kinds = [zoo.encode(zoo.lit(side, (64, 48)), kind) for side in zoo.sides for kind in ("JPEG", "PNG", "WEBP")]
+    for number in range(PICTURES):
+        folder = album / str(number // 100)
+        folder.mkdir(exist_ok=True)
+        data = b"no image" if number % (PICTURES // BROKEN) == 7 else kinds[number % len(kinds)]
+        (folder / f"{number:06}.jpg").write_bytes(data)
+    return album
+
+
+@pytest.fixture
+def expected(loupe, album, tmp_path) -> list[dict[str, object]]:
+    """The rows of one machine."""
+    loupe("score", album, "--out", tmp_path / "expected")
+    rows = _rows_in(tmp_path / "expected")
+    assert len(rows) == 2 * (PICTURES - BROKEN) + BROKEN
+    return rows
