@@ -15,7 +15,8 @@ def test_health(client):
 
 def test_version_names_what_is_in_use(client, models):
     answer = client.get("/version").json()
-    assert answer.keys() == {"service", "onnxruntime", "provider", "models"}
+    assert answer.keys() == {"service", "onnxruntime", "provider", "offers", "models"}
+    assert answer["offers"] == {"explain": True, "feedback": False, "feedback_photos": False}
     assert answer["service"].keys() == {"version", "git_revision"}
     assert answer["onnxruntime"] == onnxruntime.__version__
     orientation = answer["models"]["orientation"]
