@@ -29,8 +29,14 @@ def one_sentence() -> Iterator[None]:
     try:
         yield
     except (LoupeError, OSError) as error:
-        _error.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _error.print(f"error: {_told(error)}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"  # str() begins with its number
+    return str(error)
 
 
 def say(text: str) -> None:

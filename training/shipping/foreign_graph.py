@@ -140,7 +140,8 @@ def _name_free_axes(graph: onnx.GraphProto) -> None:
 
 def one_line(error: Exception) -> str:
     """A library's message as one sentence: without the lines that only its makers can read."""
-    message = str(error).split("==> Context")[0]
+    strerror = error.strerror if isinstance(error, OSError) else None
+    message = strerror or str(error).split("==> Context")[0]
     return " ".join(message.split()).rstrip(".")
 
 

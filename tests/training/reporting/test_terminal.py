@@ -4,12 +4,14 @@ import typer
 from models.errors import TrainingError
 from training.reporting.terminal import one_sentence, say, show_counts, show_metrics, show_table
 
+_LONG = "[red] is /a/path that is " + "long " * 60 + "[/red]"
+
 
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (TrainingError("[red] is /a/path that is " + "long " * 60 + "[/red]"), "[red] is /a/path that is "),
-        (FileNotFoundError(2, "No such file or directory", "x.jpg"), "[Errno 2] No such file or directory: 'x.jpg'"),
+        (TrainingError(_LONG), _LONG),
+        (FileNotFoundError(2, "No such file or directory", "x.jpg"), "x.jpg: No such file or directory"),
     ],
 )
 def test_an_error_is_one_line_as_it_is(capsys, error, line):
@@ -18,8 +20,7 @@ def test_an_error_is_one_line_as_it_is(capsys, error, line):
     assert raised.value.exit_code == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == f"error: {error}\n"
-    assert line in shown.err
+    assert shown.err == f"error: {line}\n"
 
 
 def test_a_fault_of_ours_is_not_hidden():

@@ -255,7 +255,7 @@ def test_what_is_not_onnx_is_told(tmp_path, content):
     with pytest.raises(ExportError, match=r"model\.onnx is not an ONNX model that can be read: .") as raised:
         imported(path)
     assert "\n" not in str(raised.value)
-    with pytest.raises(ExportError, match=r"none\.onnx is not an ONNX model that can be read: .*No such file"):
+    with pytest.raises(ExportError, match=r"none\.onnx is not an ONNX model that can be read: No such file"):
         imported(tmp_path / "none.onnx")
 
 
