@@ -200,15 +200,16 @@ def _is_model(one: _Object) -> bool:
 
 
 def _content(files: Files, one: _Object) -> bytes:
-    with asking(one.path):
+    with asking(files.unstrip_protocol(one.path)):
         return bytes(files.cat_file(one.path))
 
 
 def _download(files: Files, one: _Object, target: Path) -> None:
-    with asking(one.path):
+    address = files.unstrip_protocol(one.path)
+    with asking(address):
         files.get_file(one.path, str(target))
     if (size := target.stat().st_size) != one.size:
-        raise StoreError(f"{one.path} came with {size} of its {one.size} bytes")
+        raise StoreError(f"{address} came with {size} of its {one.size} bytes")
 
 
 def _digest(folder: Path) -> str:

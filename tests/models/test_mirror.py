@@ -103,7 +103,8 @@ def test_a_connection_that_breaks_off_changes_nothing(mirror, store, tmp_path, c
     put("c/1/model.onnx", b"c one")
     put("a/labels.json", b'{"stable": 1}')
     store.cut = cut
-    with pytest.raises(StoreError, match=r"Connection reset by peer" if not cut else r"came with 4 of its 5 bytes"):
+    came_short = r"^\w+://\S+/model.onnx came with 4 of its 5 bytes"
+    with pytest.raises(StoreError, match=came_short if cut else r"Connection reset by peer"):
         mirror.pull()
     assert served(tmp_path / "cache") == before
     assert not (tmp_path / "cache/a/labels.json").exists()
