@@ -6,6 +6,7 @@ The shape of every answer is checked: a wrong answer with status 200 is a failur
 from random import choice
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 from locust import FastHttpUser, events, task
 from locust.env import Environment
 
@@ -89,4 +90,10 @@ def report(environment: Environment, **_: object) -> None:
         environment.process_exit_code = 1
 
 
+def look_at_the_clock(environment: Environment, **_: object) -> None:
+    """Gevent counts a run's time from when it last looked: on a busy machine, seconds of imports before."""
+    gevent.get_hub().loop.update_now()
+
+
+events.init.add_listener(look_at_the_clock)  # type: ignore[no-untyped-call]
 events.quitting.add_listener(report)  # type: ignore[no-untyped-call]

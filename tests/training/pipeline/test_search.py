@@ -57,9 +57,9 @@ def test_a_hopeless_trial_is_ended():
     ("line", "sentence"),
     [
         ("", r"the recipe has no \[search\] table"),
-        ("fit.speed = [1, 2]", r"that the search made is wrong at fit.speed: Extra inputs"),
+        ("fit.speed = [1, 2]", r"that the search made is wrong at fit.speed: is not known here"),
         ("fit.epochs = [1, 0]", r"that the search made is wrong at fit.epochs"),
-        ("house.colour = [1, 2]", r"that the search made is wrong at house: Extra inputs"),
+        ("house.colour = [1, 2]", r"that the search made is wrong at house: is not known here"),
         ("fit.epochs = 3", r"is wrong at search.fit.epochs"),
     ],
 )
