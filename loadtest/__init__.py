@@ -1,5 +1,6 @@
 """What Loupe answers under load, asked over HTTP, and where others stand who serve the same file."""
 
-from models.telemetry import stop_telemetry
+import os
 
-stop_telemetry()
+# Before anything imports ONNX Runtime: else it leaves a device id in the home folder and looks up its makers' host.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,7 +1,7 @@
 """What libraries would tell their makers, or write into the home folder, of their own accord; and the switches for it.
 
-The packages ``serving``, ``training`` and ``loadtest`` throw them in their ``__init__``, which runs before any
-module of theirs can import such a library.
+The packages ``serving`` and ``training`` throw them in their ``__init__``, which runs before any module of theirs
+can import such a library.
 """
 
 import os

@@ -22,9 +22,13 @@ def shown(room: str, **environment: str) -> list[str]:
     ).stdout.split()
 
 
-@pytest.mark.parametrize("room", ["serving", "training", "loadtest"])
+@pytest.mark.parametrize("room", ["serving", "training"])
 def test_a_room_begins_with_it(room):
     assert shown(room) == ["1", "true", os.devnull]
+
+
+def test_the_load_tests_which_import_no_other_room_throw_their_own():
+    assert shown("loadtest")[0] == "1"
 
 
 def test_an_empty_variable_turns_nothing_on_and_a_persons_folder_stays():
