@@ -73,7 +73,6 @@ class Registry:
             DeviceError: the device is not in effect.
             StoreError: the models are at a store, and it fails.
         """
-        await asyncio.to_thread(self._loader.fetch)
         await self._change(self._load(name))
 
     async def unload(self, name: str) -> None:
@@ -94,11 +93,6 @@ class Registry:
 
     async def refresh(self) -> None:
         """Does for every model what ``load`` does; what is refused is logged."""
-        try:
-            await asyncio.to_thread(self._loader.fetch)
-        except LoupeError as error:
-            _log.error("the models in memory stay: %s", error)
-            return
         await self._change(self._refresh())
 
     def refresh_soon(self) -> None:
@@ -147,6 +141,7 @@ class Registry:
         return task
 
     async def _load(self, name: str) -> None:
+        await asyncio.to_thread(self._loader.fetch)
         if name not in self.models and name not in self._loader.versions():
             raise ModelNotFoundError(f"there is no model {name[:100]!r} in {self._loader.root}")
         candidate = await asyncio.to_thread(self._loader.assemble, self._current(name))
@@ -162,6 +157,11 @@ class Registry:
         self._adopt(name, Candidate(ServedModel.empty(name), {}))
 
     async def _refresh(self) -> None:
+        try:
+            await asyncio.to_thread(self._loader.fetch)
+        except LoupeError as error:
+            _log.error("the models in memory stay: %s", error)
+            return
         there = self._loader.versions()
         if not there:  # not yet mounted again, say
             _log.error("there are no models on disk; those in memory stay", extra={"folder": str(self._loader.root)})
