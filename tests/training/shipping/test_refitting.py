@@ -12,7 +12,8 @@ from training.photos.folds import joined
 from training.photos.manifest import Manifest
 from training.photos.scan import scan
 from training.photos.tasks import task_named
-from training.shipping.refitting import FALSE_ALARMS, Refitted, refitted, threshold_for
+from training.shipping.deciding import FALSE_ALARMS, threshold_for
+from training.shipping.refitting import Refitted, refitted
 from training.shipping.stamp import stamp
 from training.shipping.temperature import UNSCALED, with_scaling
 
