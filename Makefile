@@ -52,7 +52,7 @@ test: .venv-dev/synced-dev  ## runs the tests, on as many cores as there are: AR
 long: .venv-dev/synced-dev  ## runs the tests of minutes each, which make test leaves out
 	$(pytest) -m long $(ARGS)
 
-test-scale: .venv-scale/synced-scale  ## Spark, Ray Serve and S3, in a network of its own: ARGS='-k twice'
+test-scale: .venv-scale/synced-scale  ## Spark, Ray and S3, in a network of its own: ARGS='-k twice'
 	unshare --net --pid --fork --kill-child --mount-proc --map-root-user sh -c 'ip link set lo up && exec "$$@"' - \
 		.venv-scale/bin/python -m pytest --timeout 300 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -47,6 +47,10 @@ def score(
     name_column: Annotated[
         str | None, typer.Option(help="A table's column that names the pictures. Without: found by its name.")
     ] = None,
+    engine: Annotated[
+        Literal["here", "ray"],
+        typer.Option(help="here: this machine; ray: the cluster at RAY_ADDRESS, or one begun here (extra `ray`)."),
+    ] = "here",
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again about pictures that have a row with an error.")
     ] = False,
@@ -63,18 +67,27 @@ def score(
     none; 2 for a wrong command.
     """
     with one_sentence():
-        if find_spec("pyarrow") is None:
-            raise RequestError(f"loupe score needs the extra `parquet`: {how_to_install('parquet')}")
+        _refuse_missing(engine)
         settings = Settings.load(models=models, device=device)
         wanted = [Source(place, Columns(column, name_column), settings.max_image_bytes + 1) for place in sources]
-        with Pace() as pace:
-            asyncio.run(_score(settings, model, wanted, out, pace, retry_failed=retry_failed))
+        with Pace() as pace, refusing_others("--out"):
+            if engine == "ray":
+                _score_on_ray(settings, model, wanted, out, pace, retry_failed=retry_failed)
+            else:
+                asyncio.run(_score_here(settings, model, wanted, out, pace, retry_failed=retry_failed))
     pace.tell(out)
     if not pace.pictures:
         raise typer.Exit(FAILED)
 
 
-async def _score(
+def _refuse_missing(engine: str) -> None:
+    if find_spec("pyarrow") is None:
+        raise RequestError(f"loupe score needs the extra `parquet`: {how_to_install('parquet')}")
+    if engine == "ray" and find_spec("ray") is None:
+        raise RequestError(f"--engine ray needs the extra `ray`: {how_to_install('ray')}")
+
+
+async def _score_here(
     settings: Settings,
     names: Sequence[str] | None,
     sources: Iterable[Source],
@@ -85,11 +98,32 @@ async def _score(
 ) -> None:
     from serving.scoring.parts import open_parts
 
-    with Scorer(settings) as scorer, refusing_others("--out"):
+    with Scorer(settings) as scorer:
         choose(scorer, names)
         with open_parts(out, scorer.versions, forget_failures=retry_failed) as parts:
             async for one in scorer.scores(_new(sources, parts, pace)):
                 pace.add(parts.add(one.rows()), of=1)
+
+
+def _score_on_ray(
+    settings: Settings,
+    names: Sequence[str] | None,
+    sources: Sequence[Source],
+    out: Path,
+    pace: Pace,
+    *,
+    retry_failed: bool,
+) -> None:
+    """This process writes, and nobody else: so a task that Ray tries again doubles no rows."""
+    from serving.scaleout.ray_data import rows_on_ray
+    from serving.scoring.parts import open_parts, parts_in
+
+    with Scorer(settings) as scorer:  # told at once if a model is wrong, and given up before actors load it
+        choose(scorer, names)
+    with open_parts(out, scorer.versions, forget_failures=retry_failed) as parts:
+        pace.skipped = parts.before
+        for rows in rows_on_ray(sources, settings, names, [part.resolve() for part in parts_in(out)]):
+            pace.add(parts.add(rows), of=len({row["file"] for row in rows}))
 
 
 def _new(sources: Iterable[Source], parts: "Parts", pace: Pace) -> Iterator[Picture]:

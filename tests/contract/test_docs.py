@@ -42,6 +42,7 @@ NOT_RUN = {
     ("deploying.md", "make release"): "it installs for a minute; test_distributions.py looks into the wheel",
     ("protocols.md", "openapi-python-client generate"): "tests/serving/http/test_made_clients.py makes one and asks",
     ("protocols.md", "LOUPE_GRPC_PORT=8001 make serve"): "the server of each page is started so",
+    ("scale.md", "--engine ray"): "make test-scale: tests/serving/scaleout/test_ray_data.py",
     ("scale.md", "serve run"): "make test-scale: tests/serving/scaleout/test_ray_serve.py",
     ("scale.md", "mapInArrow(score"): "make test-scale: tests/serving/scaleout/test_spark.py",
     ("upright.md", "originalPath"): "no Immich runs here",

@@ -71,8 +71,9 @@ def test_nothing_to_score_is_a_failure(loupe, tmp_path):
     assert loupe("score", "empty", "--out", "scores", "--model", "nobody").exit_code == USAGE
 
 
-def test_it_names_its_extra(loupe, tree, monkeypatch):
-    monkeypatch.setattr("serving.commands.score.find_spec", lambda _: None)
-    result = loupe("score", tree, "--out", "scores")
+@pytest.mark.parametrize(("package", "extra", "engine"), [("pyarrow", "parquet", "here"), ("ray", "ray", "ray")])
+def test_it_names_its_extra(loupe, tree, monkeypatch, package, extra, engine):
+    monkeypatch.setattr("serving.commands.score.find_spec", lambda name: None if name == package else name)
+    result = loupe("score", tree, "--out", "scores", "--engine", engine)
     assert result.exit_code == FAILED
-    assert how_to_install("parquet") in result.stderr
+    assert how_to_install(extra) in result.stderr
