@@ -36,11 +36,17 @@ class Tally:
     def tell(self, others: Counter[str]) -> None:
         """Says on stderr why files failed, and how many of which other kind there are."""
         lines = [f"  {count:,} failed: {why}" for why, count in self._reasons.most_common(_REASONS)]
-        if not self.found:
-            lines.append(f"There are no photos in {', '.join(map(shown, self._paths))}.")
         for line in lines:
             console(stderr=True).print(line, soft_wrap=True, markup=False)
+        if not self.found:
+            tell_none(self._paths)
         tell_others(others)
+
+
+def tell_none(paths: Iterable[Path]) -> None:
+    """Says on stderr that there was nothing to ask about."""
+    told = f"There are no photos in {', '.join(map(shown, paths))}."
+    console(stderr=True).print(told, soft_wrap=True, markup=False)
 
 
 def tell_others(others: Counter[str]) -> None:

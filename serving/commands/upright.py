@@ -16,7 +16,7 @@ from serving.album.undo_log import UndoLog
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, progress_bar, shown
 from serving.commands.gallery import Gallery, excluded_in
 from serving.commands.outcome import Outcome, Report
-from serving.commands.tally import other_files, tell_others
+from serving.commands.tally import other_files, tell_none, tell_others
 from serving.commands.turning import Turner, Turning
 from serving.scoring.pipeline import in_order
 from serving.scoring.walking import TURNED, photos, trees
@@ -87,7 +87,7 @@ def upright(
     A photo that was put back is left alone unless --again is given, one that was changed by hand since for ever:
     PATH/.loupe-upright.sqlite3 remembers it. Write-protected ones stay, too.
 
-    Exit status 0, also if photos were skipped or uncertain; 1 if one failed; 2 for a wrong command.
+    Exit status 0, also if photos were skipped or uncertain; 1 if one failed or there is none; 2 for a wrong command.
     """
     if (undo is None) == (not paths):
         raise typer.BadParameter("give either PATH… or --undo LOG")
@@ -112,7 +112,7 @@ def upright(
             except KeyboardInterrupt:
                 report.end()
                 raise
-    if report.counts["failed"]:
+    if report.counts["failed"] or (undo is None and not report.counts.total()):
         raise typer.Exit(FAILED)
 
 
@@ -159,6 +159,8 @@ async def _turn(
     finally:
         service.close()
     report.end()
+    if not report.counts.total():
+        tell_none(paths)
     tell_others(other_files(paths, TURNED))
     _tell_what_next(report, turning, service.classifier(model).metadata, html)
 

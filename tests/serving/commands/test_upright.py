@@ -400,3 +400,31 @@ def test_a_table_in_a_pipe_has_whole_names(loupe, zoo, tmp_path, monkeypatch):
     name = f"{'a-long-name-' * 12}.png"
     (tmp_path / name).write_bytes(zoo.png("left", (64, 48)))
     assert any(line.startswith(f"{name} ") for line in loupe("upright", name).stdout.splitlines())
+
+
+def test_a_folder_without_photos_is_told(loupe, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "raw.CR2").write_bytes(b"")
+    for arguments in ([], ["--apply"], ["--json"]):
+        result = loupe("upright", "empty", *arguments)
+        assert result.exit_code == FAILED
+        assert "There are no photos in empty.\nNot asked about, as of other kinds: 1 .cr2.\n" in result.stderr
+    assert logs(tmp_path / "empty") == []
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_what_phones_store_is_read_and_turned(loupe, tmp_path, zoo, kind):
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
+    photo = tmp_path / f"phone.{kind.lower()}"
+    if kind == "HEIF":
+        pillow_heif.from_pillow(zoo.lit("left", (64, 48))).save(photo)
+    else:
+        photo.write_bytes(zoo.encode(zoo.lit("left", (64, 48)), kind))
+    before = photo.read_bytes()
+    [answer] = map(json.loads, loupe("predict", tmp_path, "--model", "orientation", "--json").stdout.splitlines())
+    assert answer["results"]["orientation"]["label"] == "left"
+    told = outcomes(loupe("upright", tmp_path, "--apply", "--json"))[str(photo)]
+    assert (told["action"], told["method"], told["rotate_clockwise"]) == ("turned", "tag", 90)
+    assert sky_is_up(photo.read_bytes())
+    loupe("upright", "--undo", *logs(tmp_path))
+    assert photo.read_bytes() == before

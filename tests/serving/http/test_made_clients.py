@@ -145,6 +145,7 @@ def test_every_reference_leads_somewhere_and_every_call_is_told(client):
         for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
             assert media_type != "application/json" or content.keys() & {"example", "examples"}, operation
         for parameter in operation.get("parameters", ()):
+            assert (parameter["in"], parameter["name"]) != ("query", "version")
             assert parameter["in"] != "path" or parameter["schema"] == {
                 "type": "string",
                 "title": parameter["schema"]["title"],

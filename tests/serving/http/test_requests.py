@@ -279,6 +279,11 @@ def test_other_encodings_of_the_body_are_refused(client, photo, encoding):
 
 
 def test_csv_is_not_offered(client, photo, answer):
+    files = [("image", photo)] * 2
+    for path in (ORIENTATION, SEVERAL):
+        wanted = client.post(path, files=files, headers={"Accept": "text/csv"})
+        assert wanted.headers["content-type"] == "application/json"
+        assert wanted.json() == client.post(path, files=files).json()
     assert client.post(ORIENTATION, content=photo, headers={"Accept": "text/csv"}).json() == answer
 
 

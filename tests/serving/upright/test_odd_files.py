@@ -181,9 +181,10 @@ WITHOUT_ORIENTATION = b"MM\0*" + struct.pack(">IH", 8, 1) + struct.pack(">HHI", 
 
 @pytest.mark.parametrize("exif", [None, WITHOUT_ORIENTATION, ODD_TAGS["long"]])
 @pytest.mark.parametrize("before", [True, False])
-def test_the_second_picture_is_found_again(files, picture, bare, exif, before):
+@pytest.mark.parametrize("kind", [0x010001, 0], ids=["preview", "gain map"])
+def test_the_second_picture_is_found_again(files, picture, bare, exif, before, kind):
     second = files.encode(picture.resize((40, 24)), "JPEG")
-    data = album(bare, second, 0x010001, exif=exif, before=before)
+    data = album(bare, second, kind, exif=exif, before=before)
     for given in (data, data + b"a trailer"):
         after = PhotoFile.open(given).retagged(90)
         first, other = mpf.index(after).pictures

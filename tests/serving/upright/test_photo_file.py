@@ -139,6 +139,14 @@ def test_a_lossy_webp_is_coded_again_and_says_so(files, picture):
     assert np.abs(files.stored(after.data).astype(int) - files.shown(data)).mean() < 4
 
 
+def test_a_webp_that_tells_more_bytes_than_it_has_is_turned_and_then_tells_as_many_as_it_has(files, picture):
+    data = files.encode(picture, "WEBP", 6)
+    photo = PhotoFile.open(data[:4] + (len(data) + 1000).to_bytes(4, "little") + data[8:])
+    for after in (photo.retagged(90), photo.with_pixels(90).data):
+        assert np.array_equal(files.shown(after), files.turned(files.shown(data), 90))
+        assert int.from_bytes(after[4:8], "little") == len(after) - 8
+
+
 def test_a_webp_with_alpha_stays_transparent(files, picture):
     image = picture.convert("RGBA")
     image.putalpha(picture.convert("L"))

@@ -132,7 +132,9 @@ def test_statistics_are_those_of_the_metrics(serve_with, zoo):
 
 
 def test_version_0_is_the_default_one(client, zoo):
-    assert client.get("/v2/models/selfie/versions/0").json() == client.get("/v2/models/selfie").json()
+    for path in ("/v2/models/selfie", "/v2/models/selfie/config", "/v1/models/selfie", "/v1/models/selfie/metadata"):
+        of_version = path.replace("selfie", "selfie/versions/0")
+        assert client.get(of_version).json() == client.get(path).json()
     for path in ("/v2/models/selfie/versions/0/infer", "/v1/models/selfie/versions/0:predict"):
         answer = client.post(path, content=zoo.png(), headers={HEADER: "0"}).json()
         assert "3" in (answer.get("model_version"), answer.get("version"))

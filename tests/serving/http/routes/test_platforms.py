@@ -16,7 +16,7 @@ def instances(*photos: bytes) -> list[dict[str, str]]:
 def test_sagemaker(serve_with, zoo, tmp_path):
     """https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html"""
     client = serve_with(models=zoo.publish(tmp_path, zoo.orientation()))
-    assert client.get("/ping").status_code == 200
+    assert client.get("/ping").json() == client.post("/ping").json() == {"ready": True}
     native = client.post("/v1/models/orientation:predict", content=zoo.png("left")).json()
     for media_type in ("application/x-image", "image/png"):
         headers = {"Content-Type": media_type, "Accept": "*/*", "X-Amzn-SageMaker-Custom-Attributes": "trace=1"}
