@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_the_tests_run_on_what_is_served():
     assert {pin for pin in pins("serving") if ";" not in pin} <= pins("dev")
     assert {pin for pin in pins("serving") if ";" not in pin} <= pins("scale")
     assert pins("serving") - pins("serving-gpu") == {pin for pin in pins("serving") if pin.startswith("onnxruntime==")}
+
+
+@pytest.mark.parametrize("lock", ["serving", "serving-gpu"])
+@pytest.mark.parametrize("extra", ["grpc", "heif", "tracing"])
+def test_make_serve_and_the_images_have_the_extras_that_a_setting_or_a_phone_asks_for(lock, extra):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.match(r"[\w-]+", one).group() for one in project["optional-dependencies"][extra]}
+    assert wanted <= names(lock)
+    assert f"--require-hashes --compile-bytecode requirements/{lock}.txt" in (ROOT / "Dockerfile").read_text()
 
 
 def test_help_tells_every_target():
