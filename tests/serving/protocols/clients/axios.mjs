@@ -11,6 +11,7 @@ const head = await loupe.head("/health/ready");
 const answers = {
   bytes: await loupe.post(url, readFileSync(photo), png),
   form: await loupe.postForm(url, { image: createReadStream(photo) }),
+  array: await loupe.postForm(url, { image: [createReadStream(photo)] }),
   chunked: await loupe.post(url, createReadStream(photo), png),
 };
 const wrong = await loupe.post(url, "no image", png);
