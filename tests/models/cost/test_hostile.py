@@ -3,7 +3,7 @@
 import struct
 import zlib
 from io import BytesIO
-from time import process_time
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -93,10 +93,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_it_is_refused_for_what_it_is_made_of(name):
     data = HOSTILE[name]
-    started = process_time()
+    started = thread_time()
     with pytest.raises(ImageTooLargeError, match=r"more than (100 scans|65536 parts), the most that are allowed"):
         decode(data, Size(64, 64), ImageLimits(max_bytes=64 * MIB))
-    assert process_time() - started < QUICK_S
+    assert thread_time() - started < QUICK_S
 
 
 def test_limits_are_settable_and_exact():
@@ -131,9 +131,9 @@ def test_what_never_fits_is_told_with_the_limit():
 
 
 def test_a_tiff_of_many_directories_is_its_first_picture():
-    started = process_time()
+    started = thread_time()
     assert decode(directories(300_000)).size == (8, 8)
-    assert process_time() - started < QUICK_S
+    assert thread_time() - started < QUICK_S
 
 
 @pytest.mark.parametrize("how", ["flipped", "zeros"])

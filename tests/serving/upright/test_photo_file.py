@@ -3,7 +3,7 @@ import tracemalloc
 import zlib
 from contextlib import suppress
 from io import BytesIO
-from time import process_time
+from time import thread_time
 
 import numpy as np
 import pytest
@@ -198,10 +198,10 @@ def test_a_png_of_too_many_pixels_is_refused_from_its_header():
     pixels = b"IDAT" + zlib.compress(bytes(20_000 * 2501))
     chunks = (struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in (ihdr, pixels))
     data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + b"\0\0\0\0IEND\xaeB`\x82"
-    started = process_time()
+    started = thread_time()
     with pytest.raises(ImageTooLargeError, match="20000 x 20000 pixels; at most 50 megapixels"):
         PhotoFile.open(data)
-    assert process_time() - started < 0.1
+    assert thread_time() - started < 0.1
 
 
 def test_a_tiff_of_many_directories_is_refused_before_they_are_walked(files, picture):
@@ -211,10 +211,10 @@ def test_a_tiff_of_many_directories_is_refused_before_they_are_walked(files, pic
     (entries,) = struct.unpack_from("<H", data, first)
     struct.pack_into("<I", data, first + 2 + 12 * entries, len(data))
     data += b"".join(struct.pack("<HI", 0, len(data) + 6 * (number + 1)) for number in range(300_000))
-    started = process_time()
+    started = thread_time()
     with pytest.raises(UndecodableImageError, match="too many tags"):
         PhotoFile.open(bytes(data))
-    assert process_time() - started < 1.5
+    assert thread_time() - started < 1.5
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
