@@ -29,7 +29,6 @@ _QUICK = (
     "serving/service",
     "serving/settings",
     "serving/upright",
-    "training/shipping",
 )
 """Folders whose tests start no server, browser or training of seconds: marked ``quick``."""
 
@@ -41,16 +40,16 @@ _LONG = (
     "test_workflows.py::test_the_bill_of_materials",
     "training/commands/test_calibrate.py::test_keras_is_imported_without_a_word",
     "training/commands/test_own_classifier.py",
+    "training/examples/",
     "training/fitting/test_devices.py::test_two_devices_learn",
     "training/fitting/test_fit.py::test_what_is_learned_from_small_pictures",
     "training/pipeline/test_sizes.py::test_the_figures_are_those_of_files_exported_so",
 )
-"""What takes half a minute and more, and whose parts others test: marked ``long``, for ``make long``."""
+"""What takes half a minute and more, and whose parts others test, and the talks' examples: for ``make long``."""
 
 _FIRST = (
     "contract/test_docs.py",
     "training/fitting/test_fit.py",
-    "training/examples/test_many_devices.py",
     "training/fitting/test_tracking.py",
     "training/pipeline/test_search.py",
     "loadtest/test_bench.py",
