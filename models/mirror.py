@@ -20,6 +20,7 @@ from typing import NamedTuple
 from models.errors import StoreError
 from models.repository import FILE_NAME
 from models.store import Files, asking, files_at
+from models.whole_file import write_whole
 
 _log = logging.getLogger("loupe.mirror")
 _FETCHED, _STATE, _LOCK = ".fetched", "state.json", ".lock"
@@ -59,9 +60,7 @@ class Mirror:
             self._folder.mkdir(parents=True, exist_ok=True)
             with _alone(self._folder):
                 self._pull()
-        except (
-            OSError
-        ) as error:  # of the disk, or of an object that was removed since it was listed, or may not be read
+        except OSError as error:  # the disk's; or an object was removed since it was listed, or may not be read
             why = error.strerror or str(error)
             raise StoreError(f"{self._address} cannot be fetched into {self._folder}: {why}") from None
 
@@ -97,8 +96,10 @@ class Mirror:
         versions, labels = defaultdict[str, list[_Object]](list), dict[str, _Object]()
         for path, facts in sorted(found.items()):
             parts = PurePosixPath(path).relative_to(root).parts
+            if any(part.startswith(".") for part in parts):  # hidden, or it would lead out of the folder
+                continue
             one = _Object(path, int(str(facts["size"])), _tag(facts))
-            if len(parts) == 3 and parts[1].isascii() and parts[1].isdecimal() and not parts[2].startswith("."):
+            if len(parts) == 3 and parts[1].isascii() and parts[1].isdecimal():
                 versions["/".join(parts[:2])].append(one)
             elif len(parts) == 2 and parts[1] == _LABELS:
                 labels[parts[0]] = one
@@ -162,9 +163,7 @@ class Mirror:
         for name, text in texts.items():
             folder = self._folder / name
             folder.mkdir(exist_ok=True)
-            waiting = folder / f".{_LABELS}.new"
-            waiting.write_bytes(text)
-            waiting.replace(folder / _LABELS)
+            write_whole(folder / _LABELS, text)
         for path in self._folder.glob(f"*/{_LABELS}"):
             if path.parent.name not in texts:
                 path.unlink()
@@ -177,9 +176,7 @@ class Mirror:
         return state if isinstance(state, dict) else {}
 
     def _keep_state(self, wanted: Mapping[str, tuple[str, object]]) -> None:
-        waiting = self._folder / _FETCHED / f".{_STATE}"
-        waiting.write_text(json.dumps(wanted))
-        waiting.replace(waiting.with_name(_STATE))
+        write_whole(self._folder / _FETCHED / _STATE, json.dumps(wanted).encode())
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from time import time_ns
 from typing import Literal, NamedTuple, Self
 
 from models.errors import ChangedMeanwhileError, LoupeError, RequestError
+from models.whole_file import sync_folder
 from serving.album.difference import restored
 from serving.album.memory import Judgement, Known, Memory
-from serving.album.replacing import commit, prepare, sweep, sync_folder
+from serving.album.replacing import commit, prepare, sweep
 from serving.album.undo_log import NAME, Entry, UndoLog, entries, forget_originals
 
 

@@ -6,6 +6,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from models.whole_file import sync_folder
+
 PREFIX, SUFFIX = ".loupe-", ".tmp"
 """How the names of files begin and end that wait to replace others; a process that was killed may leave some."""
 
@@ -47,15 +49,6 @@ def commit(waiting: Path, path: Path) -> None:
         waiting.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Waits until the disk has the folder's names."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sweep(tree: Path) -> None:

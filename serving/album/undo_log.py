@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from models.errors import RequestError
+from models.whole_file import sync_folder
 from serving.album.difference import Patch, difference, restored
-from serving.album.replacing import sync_folder
 
 NAME = "loupe-undo-"
 _FORMAT: dict[str, object] = {"loupe_undo": 1}

@@ -15,6 +15,7 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from models.errors import OtherModelsError, RequestError
+from models.whole_file import sync_folder
 from serving.scoring.names import Names
 from serving.scoring.parquet import SCHEMA
 from serving.scoring.score import Row
@@ -114,7 +115,7 @@ class Parts:
                 file.flush()
                 os.fsync(file.fileno())
             waiting.replace(part)
-            _sync(part.parent)
+            sync_folder(part.parent)
         except OSError as error:
             with suppress(OSError):
                 waiting.unlink()
@@ -169,11 +170,3 @@ def _lock(folder: Path) -> int:
         os.close(lock)
         raise RequestError(f"another loupe score writes into {folder}") from None
     return lock
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,17 +7,16 @@ One correction a photo, the last: so nobody fills the folder by saying the same 
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from threading import Lock
 from urllib.parse import quote
 
 from models.errors import ForbiddenError, StorageFullError
 from models.images import open_header
+from models.whole_file import write_whole
 from serving.engine.classifier import Prediction
 from serving.settings import PREFIX, Settings
 
@@ -110,7 +109,8 @@ class Corrections:
         if taken > self._most_bytes:
             raise StorageFullError(f"the corrections fill the {self._most_bytes} bytes that they may take")
         for path, data in files.items():
-            _replace(path, data)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(path, data, mode=0o600)
         for path in set(earlier) - files.keys():
             path.unlink()
         self._taken_bytes = taken
@@ -142,17 +142,3 @@ def _folder_name(label: str) -> str:
 
 def _suffix(photo: bytes) -> str:
     return _SUFFIXES.get(open_header(photo).format or "", ".jpg")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """There as a whole or not at all, and readable by nobody else."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

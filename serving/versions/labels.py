@@ -5,8 +5,6 @@ that name neither a version nor a label go to ``stable``, without it to the late
 that label's version. ``shadow`` judges copies of what they send, and never answers.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, V
 
 from models.errors import InvalidModelError, RequestError
 from models.metadata import Name
+from models.whole_file import write_whole
 from models.wrong_value import wrong_value
 from serving.parsing.bounded_json import read_json
 
@@ -82,16 +81,7 @@ class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json
 
     def write(self, folder: Path) -> None:
         """Replaces the model's file at once: nobody ever reads a half of it."""
-        handle, partial = tempfile.mkstemp(prefix=".labels-", dir=folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self.to_file())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(partial).chmod(0o644)
-            Path(partial).replace(folder / FILE_NAME)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        write_whole(folder / FILE_NAME, self.to_file())
 
     @property
     def versions(self) -> frozenset[int]:

@@ -85,6 +85,16 @@ def test_what_is_new_is_fetched_and_only_that(mirror, store, tmp_path):
     assert len([path for path in (tmp_path / "cache/.fetched").iterdir() if path.is_dir()]) == 2
 
 
+def test_names_that_would_lead_out_of_the_folder_or_are_hidden_are_passed_over(mirror, store, tmp_path):
+    for path in ("../1/model.onnx", ".fetched/1/model.onnx", "c/1/.model.onnx"):
+        store.store[f"/bucket/models/{path}"] = type(next(iter(store.store.values())))(
+            store(), f"/bucket/models/{path}", b"no"
+        )
+    mirror.pull()
+    assert served(tmp_path / "cache") == {"a/1": b"a one", "b/3": b"b three"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache"]
+
+
 def test_an_object_that_was_replaced_is_fetched_again_with_all_of_its_version(mirror, tmp_path):
     mirror.pull()
     before = (tmp_path / "cache/a/1").resolve()

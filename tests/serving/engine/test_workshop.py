@@ -80,9 +80,11 @@ def alive(pid: int) -> bool:
 
 def test_cheap_tasks_run_here_and_dear_ones_in_a_process_that_stays_and_is_nice(workshop):
     here = workshop.submit(task(where)).result(10).made
-    first, second = (workshop.submit(task(where, DEAR)).result(30).made for _ in range(2))
-    assert here.facts[0] == os.getpid() != first.facts[0]
-    assert first.facts == [second.facts[0], os.nice(0) + NICE]
+    first, *others = (workshop.submit(task(where, DEAR)).result(30).made for _ in range(5))
+    processes = {one.facts[0] for one in (first, *others)}
+    assert os.getpid() == here.facts[0] not in processes
+    assert len(processes) <= 2  # one of each thread, whichever is free
+    assert {one.facts[1] for one in (first, *others)} == {os.nice(0) + NICE}
     assert [bytes(part) for part in here.parts] == [bytes(part) for part in first.parts] == [b"otohp", b"photo"]
 
 
