@@ -1,10 +1,13 @@
 """Callers: whose request it is where no key says so, for budgets that no one of them may fill; of HTTP and gRPC."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_address
 
 _NETWORK_GROUPS = 4  # of 16 bits: the 64 of an IPv6 address that one household or machine has to itself
+_KNOWN = 1024  # callers come again, and to parse an address costs as much as to find a route
 
 
+@lru_cache(_KNOWN)
 def network_of(address: str) -> str:
     """The address itself, or of IPv6 its network of 64 bits.
 

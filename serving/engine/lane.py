@@ -56,7 +56,7 @@ class Store:
         self.limit = limit
         self.taken = 0
         self.lock = threading.RLock()
-        self.changed: list[threading.Condition] = []
+        self.lanes: list[Lane] = []
 
 
 class Lane:
@@ -71,7 +71,7 @@ class Lane:
         self._dear = dear
         self._closed = False
         self._changed = threading.Condition(store.lock)
-        store.changed.append(self._changed)
+        store.lanes.append(self)
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -141,8 +141,13 @@ class Lane:
             self._waiting_s -= job.task.cost.seconds
             self._store.taken += job.size
             self._taken += job.size
-            self._changed.notify()  # there may be room for the next one too
+            self._wake()  # there may be room for the next one too
             return job
+
+    def _wake(self) -> None:
+        """Only where something waits: a thread that wakes up for nothing costs as much as one that works."""
+        if self.order:
+            self._changed.notify()
 
     def _rest(self, process: Disposable | None) -> None:
         self._changed.release()
@@ -164,8 +169,8 @@ class Lane:
             job.process = None
             self._store.taken -= job.size
             self._taken -= job.size
-            for changed in self._store.changed:
-                changed.notify()
+            for lane in self._store.lanes:
+                lane._wake()
 
 
 def _do(job: Job[Any], process: Disposable | None) -> None:

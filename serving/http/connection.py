@@ -204,6 +204,7 @@ class Connection(Refusing):
 
     def _refuse(self, error: LoupeError) -> None:
         """Answers and closes; merely closes where that would get into the answer to an earlier request."""
+        self._flush()
         if self._answering():
             self.transport.close()
             return
@@ -231,6 +232,7 @@ class Connection(Refusing):
         if self.cycle is not None:
             self.cycle.body.clear()
         self._reading.stop()
+        self._flush()
         self.transport.write_eof()
         self._read_rest()
 

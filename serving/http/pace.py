@@ -42,15 +42,22 @@ class Pace:
 class Outgoing(asyncio.Transport):
     """What uvicorn writes answers to; how it is closed is the connection's to decide.
 
+    An answer's head waits for its body until the loop's next turn, as the system call for each took a tenth of all
+    that an answer costs the loop.
+
     Attributes:
         written: bytes so far.
     """
 
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, close: Callable[[], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
         super().__init__()
         self.written = 0
         self._transport = transport
         self._close = close
+        self._loop = loop
+        self._held: bytes | bytearray | memoryview = b""
 
     @property
     def arrived(self) -> int:
@@ -60,7 +67,7 @@ class Outgoing(asyncio.Transport):
             queued = ioctl(self._transport.get_extra_info("socket").fileno(), TIOCOUTQ, bytes(4))
         except OSError:  # closed by the other side
             queued = bytes(4)
-        return self.written - waiting - int(unpack("i", queued)[0])
+        return self.written - len(self._held) - waiting - int(unpack("i", queued)[0])
 
     def cut(self) -> None:
         """Ends the connection, and drops what this machine still holds for it, which a mere end would go on sending."""
@@ -69,9 +76,20 @@ class Outgoing(asyncio.Transport):
         self._transport.abort()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Sends."""
+        """Sends, this turn of the loop or the next."""
         self.written += len(data)
-        self._transport.write(data)
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.writelines((held, data))
+        else:
+            self._held = data
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Sends what waits; before anything else is done to the connection."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
     def is_closing(self) -> bool:
         """Whether nothing can be sent any more."""
@@ -79,4 +97,5 @@ class Outgoing(asyncio.Transport):
 
     def close(self) -> None:
         """Called by uvicorn after a last answer."""
+        self.flush()
         self._close()

@@ -42,7 +42,7 @@ class Paced(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins."""
         super().connection_made(transport)
-        self._outgoing = Outgoing(transport, self._close)
+        self._outgoing = Outgoing(transport, self._close, self.loop)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Lets go of what holds it, else each would be there until garbage is collected."""
@@ -78,6 +78,15 @@ class Paced(HttpToolsProtocol):
         """It has taken what there was."""
         super().resume_writing()
         self._writing.stop()
+
+    def shutdown(self) -> None:
+        """Closes, unless an answer is under way; one that is done has to be sent first."""
+        self._flush()
+        super().shutdown()
+
+    def _flush(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.flush()
 
     def _read_on(self) -> None:
         """A body has begun, and there is more of it."""

@@ -21,6 +21,7 @@ from models.errors import (
     UnsupportedImageError,
 )
 from serving.engine.child import NICE
+from serving.engine.lane import Lane
 from serving.engine.task import Made, Task
 from serving.engine.workshop import Workshop
 
@@ -86,6 +87,15 @@ def test_cheap_tasks_run_here_and_dear_ones_in_a_process_that_stays_and_is_nice(
     assert len(processes) <= 2  # one of each thread, whichever is free
     assert {one.facts[1] for one in (first, *others)} == {os.nice(0) + NICE}
     assert [bytes(part) for part in here.parts] == [bytes(part) for part in first.parts] == [b"otohp", b"photo"]
+
+
+def test_no_thread_is_woken_up_for_nothing(workshop, monkeypatch):
+    looked, may_go_on = [], Lane._may_go_on
+    monkeypatch.setattr(Lane, "_may_go_on", lambda lane: (looked.append(lane), may_go_on(lane))[1])
+    for _ in range(20):
+        workshop.submit(task(where)).result(10)
+    assert {id(lane) for lane in looked} == {id(workshop._quick)}
+    assert len(looked) <= 2 * 20  # the one that does a task, as it wakes up for it and as it goes to sleep behind it
 
 
 def test_a_process_answers_megabytes(workshop):
