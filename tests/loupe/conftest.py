@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from models.drift import Histogram, Reference
 from models.metadata import Label, ModelMetadata
 from models.onnx_file import graph_sha256, with_properties
 from models.preprocessing import Preprocessing
@@ -39,7 +40,7 @@ def encode(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def sky_model(name: str, labels: tuple[Label, ...]) -> bytes:
+def sky_model(name: str, labels: tuple[Label, ...], reference: Reference | None = None) -> bytes:
     """softmax(40 x the mean of the half of the picture that lies at each label's side)."""
     halves = np.zeros((SIZE, SIZE, 3, 4), np.float32)
     half = SIZE // 2
@@ -61,6 +62,7 @@ def sky_model(name: str, labels: tuple[Label, ...]) -> bytes:
         labels=labels,
         preprocessing=Preprocessing(height=SIZE, width=SIZE),
         graph_sha256=graph_sha256(data),
+        reference=reference,
     )
     return with_properties(data, metadata.to_properties())
 
@@ -73,13 +75,13 @@ def pictures() -> Callable[..., bytes]:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``orientation``, and ``lit`` with two labels and without attributes."""
+    """``orientation``, and ``lit`` with two labels, without attributes, and with a reference to tell drift by."""
     repository = ModelRepository(tmp_path_factory.mktemp("models"))
     sides = [Label(name=side, certain_from=0.9, attributes={"rotate_clockwise": CLOCKWISE[side]}) for side in SIDES]
     repository.publish(sky_model("orientation", tuple(sides)), "")
-    repository.publish(
-        sky_model("lit", (Label(name="above", certain_from=0.0), Label(name="right", certain_from=0.0))), ""
-    )
+    lit = Label(name="above", certain_from=0.0), Label(name="right", certain_from=0.0)
+    dark = Reference(pictures=4, features={"brightness": Histogram(edges=(100, 200), counts=(3, 1, 0))})
+    repository.publish(sky_model("lit", lit, dark), "")
     return repository.root
 
 

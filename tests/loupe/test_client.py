@@ -1,5 +1,6 @@
 """Both clients against real servers."""
 
+import json
 import socket
 import threading
 import time
@@ -298,3 +299,46 @@ def test_what_is_no_photo_is_told(ask, url):
         ask(url, "predict", None)
     with pytest.raises(errors.ImageError, match=r"^nope\.jpg cannot be read: No such file or directory$"):
         ask(url, "predict", "nope.jpg")
+
+
+def test_what_an_answer_hangs_on(ask, url, pictures):
+    photo = pictures("left")
+    answered = ask(url, "predict", photo)["orientation"]
+    got = ask(url, "explain", photo, "orientation")
+    assert (got.model, got.label, got.prediction) == ("orientation", "left", answered)
+    theirs = httpx.post(f"{url}/v1/models/orientation:explain", content=photo).json()
+    assert [list(row) for row in got.fall] == theirs["fall"]
+    assert max(theirs["fall"][3]) > 0
+    assert ask(url, "explain", photo, "orientation", "right").label == "right"
+
+
+def test_an_explanation_is_drawn(ask, url, pictures):
+    drawn = Image.open(BytesIO(ask(url, "explain_drawn", pictures("left"), "orientation")))
+    assert (drawn.format, max(drawn.size)) == ("PNG", 352)
+
+
+def test_a_service_that_does_not_explain_says_so(ask, serve, pictures):
+    with pytest.raises(errors.UnauthorizedError, match="explanations are off"):
+        ask(serve(explain=False), "explain", pictures(), "orientation")
+
+
+def test_a_correction_is_kept(ask, serve, pictures, tmp_path):
+    url, photo = serve(feedback=tmp_path), pictures("left")
+    said = ask(url, "feedback", photo, "orientation", "up")
+    assert (said.model, said.label, said.photo, said.prediction.label) == ("orientation", "up", False, "left")
+    [kept] = tmp_path.rglob("*.json")
+    assert json.loads(kept.read_text())["right"] == "up"
+    with pytest.raises(errors.RequestError, match="has no label 'cat'"):
+        ask(url, "feedback", photo, "orientation", "cat")
+
+
+def test_how_far_photos_have_drifted(ask, url):
+    got = ask(url, "drift", "lit")
+    assert (got.model, got.version, got.reference_pictures) == ("lit", "1", 4)
+    brightness = got.features["brightness"]
+    assert (brightness.edges, brightness.reference) == ((100, 200), (0.75, 0.25, 0))
+    assert brightness.pictures < got.enough_pictures
+    assert brightness.index is brightness.now is None
+    assert ask(url, "drift", "lit", "1").model == "lit"
+    with pytest.raises(errors.NotFoundError, match="does not say what its own photos look like"):
+        ask(url, "drift", "orientation")

@@ -17,6 +17,7 @@ from loupe.errors import (
 )
 from loupe.flows import Asked, Attempt, Flow, Flows, Pause, Send
 
+PNG = "image/png"
 ASKED = Asked(["m"], "apply", None)
 FLOWS = Flows("http://service", timeout_s=60, retries=3)
 FULL = httpx.Response(429, json={"error": "full", "error_type": "QueueFullError"}, headers={"Retry-After": "1"})
@@ -165,3 +166,46 @@ def test_several_photos_travel_as_a_form_without_their_names():
     parts = Send("POST", "/", images=[b"a", b"b"]).body()["files"]
     assert [(name, filename) for name, (filename, _, _) in parts] == [("image", "image")] * 2
     assert json.dumps(Send("GET", "/").body()) == "{}"
+
+
+@pytest.mark.parametrize(
+    ("flow", "sent"),
+    [
+        (FLOWS.explain(b"a", "m", None, "apply"), Send("POST", "/v1/models/m:explain", {}, [b"a"])),
+        (
+            FLOWS.explain(b"a", "a/b c", "x", "ignore"),
+            Send("POST", "/v1/models/a%2Fb%20c:explain", {"label": "x", "exif": "ignore"}, [b"a"]),
+        ),
+        (
+            FLOWS.explain_drawn(b"a", "m", "x", "apply"),
+            Send("POST", "/v1/models/m:explain", {"label": "x"}, [b"a"], PNG),
+        ),
+        (FLOWS.feedback(b"a", "m", "x"), Send("POST", "/v1/models/m:feedback", {"label": "x"}, [b"a"])),
+        (FLOWS.drift("m", None), Send("GET", "/v1/models/m/drift")),
+        (FLOWS.drift("m", "2?"), Send("GET", "/v1/models/m/versions/2%3F/drift")),
+    ],
+)
+def test_second_looks_are_asked_for_once_and_read_strictly(flow, sent):
+    assert next(flow).send == sent
+    with pytest.raises(ServiceError, match="answered something that Loupe does not"):
+        flow.send(httpx.Response(200, json={"else": 1}))
+
+
+def test_photos_are_asked_for_as_pictures():
+    assert Send("POST", "/", images=[b"a"], accept=PNG).headers == {
+        "Accept": PNG,
+        "Content-Type": "application/octet-stream",
+    }
+
+
+def test_drift_that_is_told_is_read():
+    feature = {"index": 0.3, "pictures": 500, "edges": [1.5], "reference": [0.25, 0.75], "now": [0.5, 0.5]}
+    body = {
+        "model": "m",
+        "version": "2",
+        "reference_pictures": 9,
+        "enough_pictures": 500,
+        "features": {"size": feature},
+    }
+    drift, _ = play(FLOWS.drift("m", None), lambda _: httpx.Response(200, json=body))
+    assert (drift.version, drift.features["size"].index, drift.features["size"].now) == ("2", 0.3, (0.5, 0.5))

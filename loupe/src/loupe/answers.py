@@ -43,8 +43,11 @@ class Prediction:
 Predictions = Mapping[str, Prediction]
 """All models' answers for one photo, by the models' names."""
 
+Answer = Predictions | ImageError
+"""To one photo among several."""
 
-def predictions_of(response: httpx.Response, images: int) -> list[Predictions | ImageError]:
+
+def predictions_of(response: httpx.Response, images: int) -> list[Answer]:
     """Reads the answer to several photos: each one's, in their order.
 
     Raises:
@@ -54,7 +57,7 @@ def predictions_of(response: httpx.Response, images: int) -> list[Predictions | 
     return [_of_one(answers, index) for index in range(images)]
 
 
-def _of_one(answers: dict[str, Any], index: int) -> Predictions | ImageError:
+def _of_one(answers: dict[str, Any], index: int) -> Answer:
     rows = {name: answer["predictions"][index] for name, answer in answers.items()}
     for row in rows.values():
         if "error" in row:

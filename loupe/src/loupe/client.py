@@ -8,27 +8,35 @@ They differ in how they send and sleep; what is sent, retried and read is in ``f
 
 import time
 from collections.abc import Iterable
-from functools import partial
 from types import TracebackType
-from typing import Literal, Self, TypeVar, cast, overload
+from typing import Self, TypeVar, cast, overload
 
-import anyio
-import anyio.to_thread
 import httpx
 
-from loupe.answers import Health, Model, Prediction, Predictions, Upright, Version
-from loupe.batches import Read, batches, read_one
+from loupe.answers import Answer, Health, Model, Prediction, Predictions, Upright, Version
+from loupe.asynchronous import AsyncClient
+from loupe.batches import batches, read_one
 from loupe.caller import Caller
-from loupe.errors import ImageError
-from loupe.flows import Asked, Attempt, Flow, Pause, listed
+from loupe.flows import Asked, Attempt, Exif, Flow, Method, Names, Pause, listed
 from loupe.images import ImageSource, is_one
+from loupe.second_looks import Correction, Drift, Explanation, FeatureDrift
 
-__all__ = ["AsyncClient", "Client", "Health", "ImageSource", "Model", "Prediction", "Predictions", "Upright", "Version"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Correction",
+    "Drift",
+    "Explanation",
+    "FeatureDrift",
+    "Health",
+    "ImageSource",
+    "Model",
+    "Prediction",
+    "Predictions",
+    "Upright",
+    "Version",
+]
 
-Exif = Literal["apply", "ignore"]
-Method = Literal["tag", "pixels"]
-Names = str | Iterable[str] | None
-Answer = Predictions | ImageError
 T = TypeVar("T")
 
 
@@ -88,6 +96,40 @@ class Client(Caller[httpx.Client]):
         """
         return self._run(self._flows.upright(read_one(image), method))
 
+    def explain(self, image: ImageSource, model: str, label: str | None = None, *, exif: Exif = "apply") -> Explanation:
+        """Tells which parts of a photo an answer hangs on; it takes as long as fifty answers, and counts as so many.
+
+        Args:
+            image: one photo.
+            model: its name.
+            label: to explain; None explains the one that is answered.
+            exif: ``ignore`` judges the pixels as they are stored.
+
+        Raises:
+            LoupeError: as ``predict``; UnauthorizedError where the service does not explain.
+        """
+        return self._run(self._flows.explain(read_one(image), model, label, exif))
+
+    def explain_drawn(self, image: ImageSource, model: str, label: str | None = None, *, exif: Exif = "apply") -> bytes:
+        """As ``explain``, drawn over the photo as the model sees it: a PNG, red where the answer needs it."""
+        return self._run(self._flows.explain_drawn(read_one(image), model, label, exif))
+
+    def feedback(self, image: ImageSource, model: str, label: str) -> Correction:
+        """Tells the service which label is right where a model's answer is wrong.
+
+        Raises:
+            LoupeError: as ``predict``; UnauthorizedError where the service keeps no corrections.
+        """
+        return self._run(self._flows.feedback(read_one(image), model, label))
+
+    def drift(self, model: str, version: str | None = None) -> Drift:
+        """How far the last pictures differ from the model's own photos.
+
+        Raises:
+            LoupeError: as ``predict``; NotFoundError where the model's file does not say what those look like.
+        """
+        return self._run(self._flows.drift(model, version))
+
     def models(self) -> list[Model]:
         """What is served."""
         return self._run(self._flows.models())
@@ -128,106 +170,4 @@ class Client(Caller[httpx.Client]):
         if isinstance(step, Attempt):
             return self._http.request(**self._arguments(step))
         time.sleep(step.seconds)
-        return None
-
-
-class AsyncClient(Caller[httpx.AsyncClient]):
-    """The same for asyncio; many photos travel in several requests at once."""
-
-    _new_http = httpx.AsyncClient
-
-    @overload
-    async def predict(  # type: ignore[overload-overlap]  # as above
-        self, images: ImageSource, models: Names = None, *, exif: Exif = "apply", top_k: int | None = None
-    ) -> Predictions: ...
-    @overload
-    async def predict(
-        self,
-        images: Iterable[ImageSource],
-        models: Names = None,
-        *,
-        exif: Exif = "apply",
-        top_k: int | None = None,
-        concurrency: int = 4,
-    ) -> list[Answer]: ...
-    async def predict(
-        self,
-        images: ImageSource | Iterable[ImageSource],
-        models: Names = None,
-        *,
-        exif: Exif = "apply",
-        top_k: int | None = None,
-        concurrency: int = 4,
-    ) -> Predictions | list[Answer]:
-        """As ``Client.predict``, with ``concurrency`` requests at once; photos are read in a thread."""
-        asked = Asked(listed(models), exif, top_k)
-        if is_one(images):
-            image = await anyio.to_thread.run_sync(read_one, images)
-            return await self._run(self._flows.predict(image, asked))
-        return await self._predict_many(cast(Iterable[ImageSource], images), asked, concurrency)
-
-    async def upright(self, image: ImageSource, method: Method = "tag") -> Upright:
-        """As ``Client.upright``."""
-        return await self._run(self._flows.upright(await anyio.to_thread.run_sync(read_one, image), method))
-
-    async def models(self) -> list[Model]:
-        """As ``Client.models``."""
-        return await self._run(self._flows.models())
-
-    async def version(self) -> Version:
-        """As ``Client.version``."""
-        return await self._run(self._flows.version())
-
-    async def health(self) -> Health:
-        """As ``Client.health``."""
-        return await self._run(self._flows.health())
-
-    async def aclose(self) -> None:
-        """Closes the connections."""
-        if self._owns_http:
-            await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        await self.aclose()
-
-    async def _predict_many(self, images: Iterable[ImageSource], asked: Asked, concurrency: int) -> list[Answer]:
-        several, places, answered = batches(images, self._limits), anyio.Semaphore(concurrency), list[list[Answer]]()
-
-        async def ask(batch: list[Read], place: list[Answer]) -> None:
-            place += await self._run(self._flows.predict_batch(batch, asked))
-            places.release()
-
-        try:
-            async with anyio.create_task_group() as tasks:
-                while True:
-                    await places.acquire()  # before the next photos are read: no more are held than are on their way
-                    batch = await anyio.to_thread.run_sync(partial(next, several, None))
-                    if batch is None:
-                        break
-                    answered.append([])
-                    tasks.start_soon(ask, batch, answered[-1])
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None  # the first failure ended the others; callers expect it as it is
-        return [answer for place in answered for answer in place]
-
-    async def _run(self, flow: Flow[T]) -> T:
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    done = await self._do(step)
-                except httpx.TransportError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(done)
-        except StopIteration as end:
-            return cast(T, end.value)
-
-    async def _do(self, step: Attempt | Pause) -> httpx.Response | None:
-        if isinstance(step, Attempt):
-            return await self._http.request(**self._arguments(step))
-        await anyio.sleep(step.seconds)
         return None

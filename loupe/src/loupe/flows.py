@@ -6,10 +6,11 @@
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
+from urllib.parse import quote
 
 import httpx
 
-from loupe.answers import Health, Model, Predictions, Upright, Version, predictions_of
+from loupe.answers import Answer, Health, Model, Predictions, Upright, Version, predictions_of
 from loupe.batches import Read
 from loupe.errors import (
     BusyError,
@@ -22,9 +23,14 @@ from loupe.errors import (
     error_of,
 )
 from loupe.patience import Patience
+from loupe.second_looks import Correction, Drift, Explanation, drawing_of
 
+_PNG = "image/png"
 _RAW = "application/octet-stream"
 
+Exif = Literal["apply", "ignore"]
+Method = Literal["tag", "pixels"]
+Names = str | Iterable[str] | None
 T = TypeVar("T")
 
 
@@ -36,11 +42,13 @@ class Send:
     path: str
     params: Mapping[str, str] = field(default_factory=dict)
     images: Sequence[bytes] = ()
+    accept: str | None = None
 
     @property
     def headers(self) -> dict[str, str]:
         """Those of one photo; a form's are httpx's to make."""
-        return {"Content-Type": _RAW} if len(self.images) == 1 else {}
+        wanted = {} if self.accept is None else {"Accept": self.accept}
+        return wanted | ({"Content-Type": _RAW} if len(self.images) == 1 else {})
 
     def body(self) -> dict[str, object]:
         """As httpx's arguments: one photo as it is, several as a form. File names stay with the caller."""
@@ -72,17 +80,20 @@ class Asked:
     """What is asked about photos."""
 
     models: Sequence[str] | None
-    exif: Literal["apply", "ignore"]
+    exif: Exif
     top_k: int | None
 
     def params(self) -> dict[str, str]:
         """Without what the service does anyway."""
-        given = {
-            "models": None if self.models is None else ",".join(self.models),
-            "exif": None if self.exif == "apply" else self.exif,
-            "top_k": None if self.top_k is None else str(self.top_k),
-        }
-        return {name: value for name, value in given.items() if value is not None}
+        return _told(
+            models=None if self.models is None else ",".join(self.models),
+            exif=None if self.exif == "apply" else self.exif,
+            top_k=None if self.top_k is None else str(self.top_k),
+        )
+
+
+def _told(**given: str | None) -> dict[str, str]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 class Flows:
@@ -100,16 +111,33 @@ class Flows:
             raise answer
         return answer
 
-    def predict_batch(self, batch: Sequence[Read], asked: Asked) -> Flow[list[Predictions | ImageError]]:
+    def predict_batch(self, batch: Sequence[Read], asked: Asked) -> Flow[list[Answer]]:
         """Several photos; what is wrong with one stands in its place."""
         good = [read for read in batch if not isinstance(read, ImageError)]
         answers = iter((yield from self._halving(good, asked)) if good else ())
         return [read if isinstance(read, ImageError) else next(answers) for read in batch]
 
-    def upright(self, image: bytes, method: Literal["tag", "pixels"]) -> Flow[Upright]:
+    def upright(self, image: bytes, method: Method) -> Flow[Upright]:
         """Photo in, upright photo out."""
         params = {} if method == "tag" else {"method": method}
         return self._ask(Send("POST", "/v1/upright", params, [image]), Upright.of)
+
+    def explain(self, image: bytes, model: str, label: str | None, exif: Exif) -> Flow[Explanation]:
+        """What an answer hangs on, in numbers."""
+        return self._ask(_explaining(image, model, label, exif), Explanation.of)
+
+    def explain_drawn(self, image: bytes, model: str, label: str | None, exif: Exif) -> Flow[bytes]:
+        """What an answer hangs on, over the photo."""
+        return self._ask(_explaining(image, model, label, exif, _PNG), drawing_of)
+
+    def feedback(self, image: bytes, model: str, label: str) -> Flow[Correction]:
+        """What is right where an answer is wrong; told again, it takes the place of what was told before."""
+        return self._ask(Send("POST", f"{_path(model)}:feedback", {"label": label}, [image]), Correction.of)
+
+    def drift(self, model: str, version: str | None) -> Flow[Drift]:
+        """Whether the last pictures look like the model's own."""
+        of_version = "" if version is None else f"/versions/{quote(version, safe='')}"
+        return self._ask(Send("GET", f"{_path(model)}{of_version}/drift"), Drift.of)
 
     def models(self) -> Flow[list[Model]]:
         """What is served."""
@@ -123,7 +151,7 @@ class Flows:
         """How it is now: asked once."""
         return self._ask(Send("GET", "/health"), Health.of, retries=0)
 
-    def _halving(self, images: list[bytes], asked: Asked) -> Flow[list[Predictions | ImageError]]:
+    def _halving(self, images: list[bytes], asked: Asked) -> Flow[list[Answer]]:
         """A service or a proxy may allow less than we think: then the request is sent in two halves."""
         try:
             return (yield from self._predict(images, asked))
@@ -136,7 +164,7 @@ class Flows:
         first = yield from self._halving(images[:middle], asked)
         return first + (yield from self._halving(images[middle:], asked))
 
-    def _predict(self, images: list[bytes], asked: Asked) -> Flow[list[Predictions | ImageError]]:
+    def _predict(self, images: list[bytes], asked: Asked) -> Flow[list[Answer]]:
         send = Send("POST", "/v1/predict", asked.params(), images)
         return self._ask(send, lambda answer: predictions_of(answer, len(images)))
 
@@ -169,6 +197,15 @@ class Flows:
             yield Pause(pause_s)
 
 
-def listed(models: str | Iterable[str] | None) -> list[str] | None:
+def _explaining(image: bytes, model: str, label: str | None, exif: Exif, accept: str | None = None) -> Send:
+    params = _told(label=label, exif=None if exif == "apply" else exif)
+    return Send("POST", f"{_path(model)}:explain", params, [image], accept)
+
+
+def _path(model: str) -> str:
+    return f"/v1/models/{quote(model, safe='')}"
+
+
+def listed(models: Names) -> list[str] | None:
     """One name is a list of one."""
     return [models] if isinstance(models, str) else None if models is None else list(models)
