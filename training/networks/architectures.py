@@ -82,4 +82,5 @@ ARCHITECTURES: dict[str, Builder] = {
     "selfie_talk": selfie_talk,
     "small_cnn": small_cnn,
     **{name: partial(efficientnet_lite, name) for name in VARIANTS},
+    **{f"{name}_halved": partial(efficientnet_lite, name, halved=True) for name in VARIANTS},
 }

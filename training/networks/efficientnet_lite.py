@@ -57,11 +57,17 @@ VARIANTS = {
 }
 
 
-def efficientnet_lite(name: str, shape: Shape, labels: int, dropout: float) -> keras.Model:
-    """Builds a network with fresh weights: ``uint8[N,H,W,3]`` → softmax ``float32[N,labels]``."""
+def efficientnet_lite(name: str, shape: Shape, labels: int, dropout: float, *, halved: bool = False) -> keras.Model:
+    """Builds a network with fresh weights: ``uint8[N,H,W,3]`` → softmax ``float32[N,labels]``.
+
+    ``halved``, it looks at the means of two by two pixels: the first stage of a cascade, whose picture is a larger
+    network's, costs a quarter so.
+    """
     variant = VARIANTS[name]
     image = keras.Input(shape, dtype="uint8", name="image")
     x = layers.Rescaling(1 / 128, offset=-127 / 128)(image)
+    if halved:
+        x = layers.AveragePooling2D(2, name="halved")(x)
     x = _convolution(x, _STEM_FILTERS, 3, 2, "stem")
     for index, (stage, stride) in enumerate(_blocks(variant)):
         x = _block(x, stage, stride, f"block{index}")

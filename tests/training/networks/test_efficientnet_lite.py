@@ -78,3 +78,14 @@ def test_weights_do_not_depend_on_the_input_size(lite0):
     small = efficientnet_lite("efficientnet_lite0", (96, 96, 3), 1000, 0.0)
     small.set_weights(lite0.get_weights())
     assert small.predict(np.zeros((1, 96, 96, 3), np.uint8), verbose=0).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_halved_network_sees_the_means_of_two_by_two_pixels():
+    halved, plain = (
+        architectures.build("efficientnet_lite0_halved", (64, 64, 3), 4, 0),
+        architectures.build("efficientnet_lite0", (32, 32, 3), 4, 0),
+    )
+    halved.set_weights(plain.get_weights())
+    pixels = 4 * np.random.default_rng(3).integers(0, 64, (2, 64, 64, 3), dtype=np.uint8)  # their means are whole
+    means = pixels.reshape(2, 32, 2, 32, 2, 3).mean(axis=(2, 4)).astype(np.uint8)
+    np.testing.assert_allclose(halved.predict(pixels, verbose=0), plain.predict(means, verbose=0), atol=1e-5)
