@@ -5,41 +5,32 @@ again, and their answers put in place of the first ones; those under the second 
 the picture's four turns, of which one is known already. A stage that no row needs is skipped. So what a picture costs
 depends on it, and whoever runs the file need not know: it has one input and one output as any other.
 
+The stages that may be skipped stand beside each other, not one in the other: of weights that lie two graphs further out
+ONNX Runtime 1.31 does not change the layout beforehand, and the third stage took half as long again.
+
 Each stage's answers are scaled by its own temperature, so that a probability means the same wherever it comes from.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from models.errors import ExportError
+from training.graph.part import Nodes, Part, constants, cut, instance, scaling_constants, scaling_nodes
 from training.graph.turning import LABELS
 
-_SCALING, _RAW = "temperature/", "temperature/raw"  # the names that ``shipping.temperature`` gives
 _FLOOR = np.float32(1e-7)  # as Keras' epsilon, with which ``turning`` averages
-_OPSET = 18  # in which the added nodes are written; what ``export`` writes
 _TURNED = range(1, LABELS)
-Nodes = list[onnx.NodeProto]
-
-
-class _Network(NamedTuple):
-    """A scaled model's graph, cut where its raw answers come out."""
-
-    image: str
-    body: Sequence[onnx.NodeProto]
-    tail: Sequence[onnx.NodeProto]
-    constants: Mapping[str, onnx.TensorProto]
-    output: str
+_AFTER_SECOND = ["after/answers", "third/rows", "third/known"]
 
 
 def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, float], side: int) -> bytes:
     """Composes one file of three.
 
     Args:
-        first: the small network with its scaling; it must take pictures of half the side.
+        first: the small network with its scaling; of the same side, or of any other: then it gets the picture halved.
         second: the large one with its scaling for one run.
         third: the large one again, with its scaling for the average over four turns.
         thresholds: the probabilities under which the second and the third stage are asked.
@@ -51,27 +42,29 @@ def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, 
     Raises:
         ExportError: a file has no scaling or is of an old opset, or the side is odd.
     """
-    if side % 2:
+    small, large, averaged = (cut(data) for data in (first, second, third))
+    if small.side != side and side % 2:
         raise ExportError(f"a picture of {side} pixels cannot be halved")
-    small, large, averaged = (_cut(data) for data in (first, second, third))
-    constants = [
-        *_owned(small, "small/"),
-        *_owned(large, "large/"),
-        *_scaling_of(averaged, "third/"),
+    numbers = [
+        *constants(small, "small/"),
+        *constants(large, "large/"),
+        *scaling_constants(averaged, "third/"),
         *_numbers(thresholds),
     ]
     nodes = [
-        *_halved("image", "halved"),
-        *_instance(small, "small/", "first/", {small.image: "halved"}),
+        *_first_stage(small, side),
         *_unsure("first/answers", "threshold/1", "second/"),
-        _either("second/any", _second_stage(large, averaged), "first/answers", "probabilities"),
+        *_any("second/rows", "second/"),
+        _either("second/any", _second_stage(large), ["first/answers", "none/rows", "none/answers"], _AFTER_SECOND),
+        *_any("third/rows", "third/"),
+        _either("third/any", _third_stage(large, averaged), ["after/answers"], ["probabilities"]),
     ]
     graph = helper.make_graph(
         nodes,
         "cascade",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", side, side, 3])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", LABELS])],
-        constants,
+        numbers,
     )
     given = onnx.load_from_string(second)
     model = helper.make_model(graph, opset_imports=given.opset_import, ir_version=given.ir_version)
@@ -79,34 +72,42 @@ def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, 
     return bytes(model.SerializeToString())
 
 
-def _second_stage(large: _Network, averaged: _Network) -> onnx.GraphProto:
+def _first_stage(small: Part, side: int) -> Nodes:
+    if small.side == side:
+        return instance(small, "small/", "first/", {small.image: "image"})
+    return [*_halved("image", "halved"), *instance(small, "small/", "first/", {small.image: "halved"})]
+
+
+def _second_stage(large: Part) -> onnx.GraphProto:
+    """Gives all answers, and of the rows that are still unsure their numbers and unscaled answers."""
     nodes = [
         helper.make_node("Gather", ["image", "second/rows"], ["second/image"], axis=0),
-        *_instance(large, "large/", "second/", {large.image: "second/image"}),
-        *_unsure("second/answers", "threshold/2", "third/"),
-        _either("third/any", _third_stage(large, averaged), "second/answers", "second/settled"),
-        helper.make_node("ScatterND", ["first/answers", "second/places", "second/settled"], ["second/out"]),
+        *instance(large, "large/", "second/", {large.image: "second/image"}),
+        helper.make_node("ScatterND", ["first/answers", "second/places", "second/answers"], ["second/out"]),
+        *_unsure("second/answers", "threshold/2", "second/still/"),
+        helper.make_node("Gather", ["second/rows", "second/still/rows"], ["second/left"], axis=0),
+        helper.make_node("Gather", ["second/raw", "second/still/rows"], ["second/known"], axis=0),
     ]
-    return _branch(nodes, "second", "second/out")
+    return _branch(nodes, "second", ["second/out", "second/left", "second/known"])
 
 
-def _third_stage(large: _Network, averaged: _Network) -> onnx.GraphProto:
+def _third_stage(large: Part, averaged: Part) -> onnx.GraphProto:
     """The three other turns, averaged with the answer that is known."""
     turned = [f"third/image{turn}" for turn in _TURNED]
     nodes = [
-        helper.make_node("Gather", ["second/image", "third/rows"], ["third/image0"], axis=0),
+        helper.make_node("Gather", ["image", "third/rows"], ["third/image0"], axis=0),
         helper.make_node("Transpose", ["third/image0"], ["third/swapped"], perm=[0, 2, 1, 3]),
         _flipped("third/swapped", "third/image1", "2"),
         _flipped("third/image0", "third/image2", "12"),
         _flipped("third/swapped", "third/image3", "1"),
         helper.make_node("Concat", turned, ["third/images"], axis=0),
-        *_instance(large, "large/", "third/", {large.image: "third/images"}, "third/others", scaled=False),
-        helper.make_node("Gather", ["second/raw", "third/rows"], ["third/known"], axis=0),
+        *instance(large, "large/", "third/", {large.image: "third/images"}, "third/others", scaled=False),
         *_average(),
-        *_named(averaged.tail, "third/", {_RAW: "third/raw", averaged.output: "third/settled"}, "third/", averaged),
-        helper.make_node("ScatterND", ["second/answers", "third/places", "third/settled"], ["third/out"]),
+        *scaling_nodes(averaged, "third/", "third/raw", "third/settled"),
+        helper.make_node("Unsqueeze", ["third/rows", "axis1"], ["third/places"]),
+        helper.make_node("ScatterND", ["after/answers", "third/places", "third/settled"], ["third/out"]),
     ]
-    return _branch(nodes, "third", "third/out")
+    return _branch(nodes, "third", ["third/out"])
 
 
 def _average() -> Nodes:
@@ -139,16 +140,22 @@ def _halved(image: str, output: str) -> Nodes:
 
 
 def _unsure(answers: str, threshold: str, prefix: str) -> Nodes:
-    """Which rows lie under a threshold: ``rows`` [M], ``places`` [M,1], and whether there are ``any``."""
-    top, under, found, count = (prefix + name for name in ("top", "under", "found", "count"))
+    """Which rows lie under a threshold: ``rows`` [M], ``places`` [M,1]."""
+    top, under, found = (prefix + name for name in ("top", "under", "found"))
     return [
         helper.make_node("ReduceMax", [answers, "axis1"], [top], keepdims=0),
         helper.make_node("Less", [top, threshold], [under]),
         helper.make_node("NonZero", [under], [found]),
         helper.make_node("Transpose", [found], [prefix + "places"], perm=[1, 0]),
         helper.make_node("Squeeze", [found, "axis0"], [prefix + "rows"]),
-        helper.make_node("Size", [found], [count]),
-        helper.make_node("Greater", [count, "zero"], [prefix + "any"]),
+    ]
+
+
+def _any(rows: str, prefix: str) -> Nodes:
+    """Whether there are any rows."""
+    return [
+        helper.make_node("Size", [rows], [prefix + "count"]),
+        helper.make_node("Greater", [prefix + "count", "zero"], [prefix + "any"]),
     ]
 
 
@@ -156,18 +163,23 @@ def _flipped(image: str, output: str, axes: str) -> onnx.NodeProto:
     return helper.make_node("Slice", [image, f"start{axes}", f"stop{axes}", f"axes{axes}", f"start{axes}"], [output])
 
 
-def _either(condition: str, then: onnx.GraphProto, otherwise: str, output: str) -> onnx.NodeProto:
-    kept = output + "/kept"
-    as_is = _branch([helper.make_node("Identity", [otherwise], [kept])], "kept", kept)
-    return helper.make_node("If", [condition], [output], then_branch=then, else_branch=as_is)
+def _either(condition: str, then: onnx.GraphProto, otherwise: Sequence[str], outputs: Sequence[str]) -> onnx.NodeProto:
+    kept = [f"{output}/kept" for output in outputs]
+    nodes = [helper.make_node("Identity", [given], [name]) for given, name in zip(otherwise, kept, strict=True)]
+    return helper.make_node(
+        "If", [condition], outputs, then_branch=then, else_branch=_branch(nodes, then.name + "/skipped", kept)
+    )
 
 
-def _branch(nodes: Nodes, name: str, output: str) -> onnx.GraphProto:
-    return helper.make_graph(nodes, name, [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)])
+def _branch(nodes: Nodes, name: str, outputs: Sequence[str]) -> onnx.GraphProto:
+    """Its first output are probabilities; then come, if at all, numbers of rows and probabilities."""
+    types = (TensorProto.FLOAT, TensorProto.INT64, TensorProto.FLOAT)
+    infos = [helper.make_tensor_value_info(output, kind, None) for output, kind in zip(outputs, types, strict=False)]
+    return helper.make_graph(nodes, name, [], infos)
 
 
 def _numbers(thresholds: tuple[float, float]) -> Iterable[onnx.TensorProto]:
-    whole = {"axis0": [0], "axis1": [1], "zero": 0}
+    whole: dict[str, list[int] | int] = {"axis0": [0], "axis1": [1], "zero": 0, "none/rows": []}
     for axes in ("1", "2", "12"):
         ones = [-1] * len(axes)
         whole |= {
@@ -179,61 +191,4 @@ def _numbers(thresholds: tuple[float, float]) -> Iterable[onnx.TensorProto]:
     parts = {"half": 0.5, "floor": _FLOOR, "threshold/1": thresholds[0], "threshold/2": thresholds[1]}
     yield from (numpy_helper.from_array(np.array(value, np.int64), name) for name, value in whole.items())
     yield from (numpy_helper.from_array(np.array(value, np.float32), name) for name, value in parts.items())
-
-
-def _cut(data: bytes) -> _Network:
-    model = onnx.load_from_string(data)
-    opset = next(imported.version for imported in model.opset_import if imported.domain in ("", "ai.onnx"))
-    if opset < _OPSET:
-        raise ExportError(f"a part of a cascade is of opset {opset}; at least {_OPSET} is wanted")
-    graph = model.graph
-    body: Nodes = []
-    tail: Nodes = []
-    for node in graph.node:
-        (tail if any(name.startswith(_SCALING) for name in node.input) else body).append(node)
-    if not tail:
-        raise ExportError("a part of a cascade needs its scaling: export or quantize it with calibration photos")
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    return _Network(graph.input[0].name, body, tail, constants, graph.output[0].name)
-
-
-def _instance(
-    network: _Network, owner: str, stage: str, given: Mapping[str, str], raw: str = "", *, scaled: bool = True
-) -> Nodes:
-    """A network's nodes as a stage: its constants under the owner's name, all else under the stage's.
-
-    Gives ``raw`` and, ``scaled``, ``answers``.
-    """
-    names = {**given, _RAW: raw or stage + "raw", network.output: stage + "answers"}
-    nodes = [*network.body, *(network.tail if scaled else ())]
-    return _named(nodes, stage, names, owner, network)
-
-
-def _named(
-    nodes: Iterable[onnx.NodeProto], stage: str, names: Mapping[str, str], owner: str, network: _Network
-) -> Nodes:
-    def renamed(name: str) -> str:
-        return names.get(name) or (owner if name in network.constants else stage) + name if name else ""
-
-    copies = []
-    for node in nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        copy.name = stage + node.name if node.name else ""
-        copy.input[:] = [renamed(name) for name in node.input]
-        copy.output[:] = [renamed(name) for name in node.output]
-        copies.append(copy)
-    return copies
-
-
-def _owned(network: _Network, owner: str) -> Iterable[onnx.TensorProto]:
-    for name, tensor in network.constants.items():
-        copy = onnx.TensorProto()
-        copy.CopyFrom(tensor)
-        copy.name = owner + name
-        yield copy
-
-
-def _scaling_of(network: _Network, owner: str) -> Iterable[onnx.TensorProto]:
-    scaling = {name: tensor for name, tensor in network.constants.items() if name.startswith(_SCALING)}
-    return _owned(network._replace(constants=scaling), owner)
+    yield numpy_helper.from_array(np.zeros((0, LABELS), np.float32), "none/answers")

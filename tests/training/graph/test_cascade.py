@@ -1,11 +1,12 @@
 import numpy as np
+import onnx
 import pytest
 
 from models.errors import ExportError
 from training.graph.cascade import cascade
 from training.graph.inference import OnnxClassifier
 from training.graph.turning import averages_over_turns
-from training.shipping.temperature import Scaling, scaled, with_scaling
+from training.shipping.temperature import UNSCALED, Scaling, scaled, with_scaling
 
 SIDE = 16
 SCALINGS = (Scaling(0.7, 0.1), Scaling(1.3, 0.0), Scaling(0.8, 0.2))
@@ -85,13 +86,30 @@ def test_four_turns_of_a_picture_get_answers_that_turn_with_it(compose):
         np.testing.assert_allclose(answers[turn], np.roll(answers[0], turn), atol=1e-6)
 
 
+def test_a_small_network_of_the_same_side_sees_the_picture_as_it_is(networks, expected):
+    large = with_scaling(networks[1], SCALINGS[1], noise(8, SIDE))
+    model = OnnxClassifier(cascade(large, large, large, (0, 0), SIDE))
+    np.testing.assert_allclose(model.predict(noise(40, SIDE)), expected[1], atol=1e-5)
+
+
+def test_the_stages_that_may_be_skipped_stand_beside_each_other(networks):
+    """ONNX Runtime packs weights that lie one graph further out, not those two out, which take half as long again."""
+    small, large = (
+        with_scaling(data, UNSCALED, noise(8, side)) for data, side in zip(networks, (SIDE // 2, SIDE), strict=True)
+    )
+    graph = onnx.load_from_string(cascade(small, large, large, (0, 0), SIDE)).graph
+    branches = [attribute.g for node in graph.node if node.op_type == "If" for attribute in node.attribute]
+    assert len(branches) == 4
+    assert not any(node.op_type == "If" for branch in branches for node in branch.node)
+
+
 def test_what_cannot_be_composed_is_refused(networks, workshop):
     small, large = networks
     ready = with_scaling(large, SCALINGS[1], noise(8, SIDE))
     with pytest.raises(ExportError, match="needs its scaling"):
         cascade(small, ready, ready, (0, 0), SIDE)
     with pytest.raises(ExportError, match="of 15 pixels cannot be halved"):
-        cascade(ready, ready, ready, (0, 0), 15)
+        cascade(ready, ready, ready, (0, 0), 15)  # of another side than the small one
     old = workshop.linear_graph(np.zeros((SIDE * SIDE * 3, 4)), (SIDE, SIDE, 3))
     with pytest.raises(ExportError, match="opset 17; at least 18"):
         cascade(old, ready, ready, (0, 0), SIDE)
