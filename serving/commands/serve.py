@@ -10,6 +10,7 @@ from serving.commands.common import DeviceOption, ModelsOption, one_sentence
 from serving.versions.hangup import hold_hangups
 
 _log = logging.getLogger("loupe.start")
+_LOOKED_AT_AFTER = 10_000  # new objects; by default 700, which one request makes, and none of them are in a circle
 
 
 def serve(
@@ -56,6 +57,7 @@ def _announce(url: str) -> None:
     from serving.engine.allocator import give_back
 
     gc.freeze()
+    gc.set_threshold(_LOOKED_AT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
     give_back()
     typer.echo(f"Loupe is ready at {url}")

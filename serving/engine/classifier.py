@@ -1,9 +1,8 @@
 """Classifier: a model behind its batcher; one tensor in, one Prediction out."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
@@ -74,17 +73,13 @@ class Classifier:
         """Seconds that the longest of the batches that run now has taken so far."""
         return self._batcher.running_s
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Keeps the classifier from being given up while a request is under way; for the event loop's thread."""
-        self._users += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if not self._users:
-                self._idle.set()
+    def count_users(self, more: int) -> None:
+        """One request more, or one less, is under way; see ``in_use``."""
+        self._users += more
+        if self._users:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
     def submit(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[Prediction]]":
         """Queues one image, ``uint8[H, W, C]`` as ``metadata.preprocessing.apply`` returns it.
@@ -114,6 +109,23 @@ class Classifier:
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self._batcher.close()
+
+
+class in_use:  # noqa: N801 - read as `with in_use(classifiers)`
+    """Keeps classifiers from being given up while a request is under way; for the event loop's thread."""
+
+    def __init__(self, classifiers: Sequence[Classifier]) -> None:
+        self._classifiers = classifiers
+
+    def __enter__(self) -> None:
+        """From now on."""
+        for classifier in self._classifiers:
+            classifier.count_users(1)
+
+    def __exit__(self, *_: object) -> None:
+        """No longer."""
+        for classifier in self._classifiers:
+            classifier.count_users(-1)
 
 
 def _run(model: OnnxModel, observer: Observer, images: Sequence[NDArray[np.uint8]]) -> list[Prediction]:

@@ -32,7 +32,6 @@ from serving.http.routes import (
     upright,
     web,
 )
-from serving.http.routes.direct import direct
 from serving.http.routes.platforms import invocations_router, ping_router
 from serving.http.schemas import ErrorBody
 from serving.observability.metrics import Metrics
@@ -87,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     modules = (*answering, tensorflow_serving, open_inference, *telling)
     app.state.calls = Call.all_of(routes.router for routes in modules)
     platform = Platform.of(os.environ)
-    app.router.routes[:0] = [*ping_router(platform).routes, *direct(predict.router)]  # looked at in this order
+    app.router.routes[:0] = ping_router(platform).routes  # looked at in this order
     for routes in modules:
         app.include_router(routes.router)
     app.include_router(invocations_router(platform))

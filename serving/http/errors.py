@@ -112,6 +112,11 @@ def headers_of(error: LoupeError) -> dict[str, str]:
     return _HEADERS.get(type(error), {})
 
 
+def client_gone() -> Response:
+    """For the log alone, as nobody is there to read it."""
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+
+
 def _sentence(error: type[LoupeError]) -> str:
     """A docstring's first paragraph; what follows is for who raises it."""
     return (getdoc(error) or "").partition("\n\n")[0]
@@ -153,7 +158,7 @@ async def _invalid_parameter(_: Request, error: Exception) -> Response:
 
 
 async def _client_gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=_CLIENT_CLOSED_REQUEST)
+    return client_gone()
 
 
 class CatchFaults:

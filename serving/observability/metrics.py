@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
@@ -14,7 +14,7 @@ from models.drift import Shape
 from models.metadata import ModelMetadata
 from serving.engine.observer import DropReason, ReloadOutcome
 from serving.observability.drift import Drift
-from serving.observability.families import Family
+from serving.observability.families import Family, Observed
 from serving.observability.gauges import Gauges
 from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
 from serving.observability.totals import Totals
@@ -122,7 +122,7 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._duration = Family(
-            Histogram,
+            Observed,
             "loupe_request_duration_seconds",
             "From a request's headers to the last byte of its answer, where a model was asked.",
             ["protocol", "model", "version"],
@@ -130,7 +130,7 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._stage = Family(
-            Histogram,
+            Observed,
             "loupe_request_stage_duration_seconds",
             "A request's steps: receive, decode, preprocess, queue, inference, respond; of its images the longest.",
             ["protocol", "model", "version", "stage"],
@@ -168,7 +168,7 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._probability = Family(
-            Histogram,
+            Observed,
             "loupe_prediction_probability_ratio",
             "Calibrated probability of the label that was answered.",
             ["model"],
@@ -176,7 +176,7 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._batch = Family(
-            Histogram,
+            Observed,
             "loupe_batch_images",
             "Images in one call of a model.",
             ["model", "version"],

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.errors import DeadlineExceededError, ForbiddenError, RequestError
 from models.occlusion import occlusion_map
-from serving.engine.classifier import Classifier, Prediction
+from serving.engine.classifier import Classifier, Prediction, in_use
 from serving.engine.decoding import Decoders
 from serving.engine.onnx_model import OnnxModel
 from serving.service.admission import Admission, deadline_of, late
@@ -87,7 +87,7 @@ class Explaining:
             few = ", ".join(names[:20])
             raise RequestError(f"{classifier.metadata.name} has no label {label[:50]!r}; it has: {few}")
         preprocessing, deadline = classifier.metadata.preprocessing, deadline_of(timeout_s)
-        with self._admission.admitted(COST, COST * prod(preprocessing.shape)), classifier.in_use():
+        with self._admission.admitted(COST, COST * prod(preprocessing.shape)), in_use([classifier]):
             try:
                 async with asyncio.timeout(timeout_s):
                     pixels = await self._decoders.prepare(

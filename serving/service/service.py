@@ -1,8 +1,8 @@
 """PredictionService: the loaded classifiers. Every protocol and the command line enter here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import starmap
 from math import prod
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import DeadlineExceededError, ModelNotFoundError, NotReadyError, RequestTooLargeError
-from serving.engine.classifier import Classifier
+from serving.engine.classifier import Classifier, in_use
 from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
@@ -211,7 +211,8 @@ class PredictionService:
     ) -> Answers:
         """Begins with none of ``answering`` unless there is room for all."""
         versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}
-        with self._admitted(routes, count):
+        asked = [classifier for route in routes.values() for classifier in route.asked]
+        with self._admitted(asked, count), in_use(asked):
             self._observer.asked(versions)
             try:
                 async with asyncio.timeout(timeout_s):
@@ -227,20 +228,14 @@ class PredictionService:
         tell_of(answers, self._observer)
         return answers
 
-    @contextmanager
-    def _admitted(self, routes: Mapping[str, Route], count: int) -> Iterator[None]:
-        """Keeps room for the images and their pixels, and the classifiers from being given up."""
+    def _admitted(self, asked: Sequence[Classifier], count: int) -> AbstractContextManager[None]:
+        """Keeps room for the images and their pixels."""
         if self._closed:
             raise NotReadyError("the service is shutting down")
         if count > (allowed := self.settings.max_request_images):
             raise RequestTooLargeError(f"the request has {count} images; at most {allowed} are allowed")
-        asked = [classifier for route in routes.values() for classifier in route.asked]
         pixel_bytes = sum(prod(classifier.metadata.preprocessing.shape) for classifier in asked)
-        with ExitStack() as leases:
-            leases.enter_context(self.admission.admitted(count, count * pixel_bytes))
-            for classifier in asked:
-                leases.enter_context(classifier.in_use())
-            yield
+        return self.admission.admitted(count, count * pixel_bytes)
 
     def _drop(self, versions: Mapping[str, str], count: int, reason: DropReason) -> None:
         for name in versions:

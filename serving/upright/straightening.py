@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from models.cost import estimate
 from models.errors import ImageError, InvalidModelError
-from serving.engine.classifier import Classifier, Prediction
+from serving.engine.classifier import Classifier, Prediction, in_use
 from serving.engine.outcome import outcome
 from serving.engine.task import Made, Task
 from serving.service import PredictionService
@@ -107,7 +107,7 @@ class Straightener:
         kind, orientation = (await self._run(looking(data, self._service.limits, self._cpu_s), deadline)).facts
         photo = PhotoFile(data, kind, orientation)
         route = self._service.route(self._model)
-        with route.classifier.in_use():
+        with in_use([route.classifier]):
             said, timing = await self._ask(route, data, deadline)
             clockwise, sure = self._rotation(said), _is_sure(said, route.classifier, min_probability)
             given = Upright(data, photo.media_type, 0, clockwise, said.label, said.probability, sure, "none", timing)

@@ -1,12 +1,11 @@
 """ServedModel: all loaded versions of one model, and which of them answers."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from models.errors import ModelNotFoundError
-from serving.engine.classifier import Classifier
+from serving.engine.classifier import Classifier, in_use
 from serving.versions.labels import SHADOW, STABLE, Labels
 
 
@@ -21,13 +20,9 @@ class Route(NamedTuple):
         """Both, as far as there are both."""
         return (self.classifier,) if self.shadow is None else (self.classifier, self.shadow)
 
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def in_use(self) -> in_use:
         """Keeps its versions from being given up; for the event loop's thread."""
-        with ExitStack() as leases:
-            for classifier in self.asked:
-                leases.enter_context(classifier.in_use())
-            yield
+        return in_use(self.asked)
 
 
 @dataclass(frozen=True, eq=False)

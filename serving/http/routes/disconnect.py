@@ -1,8 +1,7 @@
 """A client that leaves: what is being done for it is given up."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Any, cast
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -12,31 +11,37 @@ from starlette.requests import ClientDisconnect
 _WATCHED_AFTER_S = 0.02
 
 
-@asynccontextmanager
-async def while_connected(request: Request) -> AsyncIterator[None]:
+class while_connected:  # noqa: N801 - read as `async with while_connected(request)`
     """Cancels what is inside when the client leaves; to be entered once the body has been read.
 
     Raises:
         ClientDisconnect: it left.
     """
-    watching: list[asyncio.Task[None]] = []
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(None) as patience:
-            begin = loop.call_later(
-                _WATCHED_AFTER_S, lambda: watching.append(loop.create_task(_watch(request, patience)))
-            )
-            try:
-                yield
-            finally:
-                begin.cancel()
-                for task in watching:
-                    task.cancel()
-    except TimeoutError:
-        raise ClientDisconnect from None
 
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._left = False
+        self._watching: asyncio.Task[None] | None = None
 
-async def _watch(request: Request, patience: asyncio.Timeout) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    patience.reschedule(asyncio.get_running_loop().time())
+    async def __aenter__(self) -> None:
+        """Watches, if it takes long."""
+        self._loop, self._task = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
+        self._cancelled_before = self._task.cancelling()
+        self._begin = self._loop.call_later(_WATCHED_AFTER_S, self._watch)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Watches no more; as ``asyncio.timeout``, it takes back its own cancellation and nobody else's."""
+        self._begin.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._left and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+            raise ClientDisconnect from None
+
+    def _watch(self) -> None:
+        self._watching = self._loop.create_task(self._await_end())
+
+    async def _await_end(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+        self._left = True
+        self._task.cancel()

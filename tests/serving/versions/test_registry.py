@@ -13,6 +13,7 @@ import pytest
 
 from models.errors import InvalidModelError, ModelError, ModelNotFoundError
 from models.repository import ModelRepository
+from serving.engine.classifier import in_use
 from serving.engine.observer import Observer
 from serving.settings import Settings
 from serving.versions.labels import Labels
@@ -243,7 +244,7 @@ def test_nothing_is_freed_while_a_request_uses_it(zoo, root, start):
     old = registry.models[NAME].default
 
     async def steps() -> None:
-        with old.in_use():
+        with in_use([old]):
             zoo.publish(root, zoo.orientation(version=2))
             await registry.load(NAME)
             assert states(registry)["1"] == ("UNLOADING", "requests are still being answered")
