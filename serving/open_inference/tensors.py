@@ -101,7 +101,7 @@ def _decoded(element: object, index: int) -> bytes:
     """JSON carries photos as base64, gRPC as they are."""
     if isinstance(element, bytes):
         return element
-    if not isinstance(element, str):
+    if not isinstance(element, (str, memoryview)):
         raise RequestError("an element of the BYTES tensor is not a string; in JSON, photos are base64 strings")
     return read_base64(element, f"element {index} of the BYTES tensor")
 

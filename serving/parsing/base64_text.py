@@ -9,6 +9,7 @@ EXAMPLE = '{"instances": [{"b64": "/9j/4AAQ…"}]}'
 """One photo, as the documentation shows it."""
 
 _PIECE_CHARACTERS = 256 * 1024  # under a millisecond in which nobody else has the interpreter; a multiple of 4
+_HEAD = 300  # characters, that tell an address, a file's name or a data: URL
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n\v\f"
 _DATA_URL = re.compile(r"\s*data:[^,]{0,200},")
@@ -16,7 +17,11 @@ _ADDRESS = re.compile(r"\s*(?:https?|ftps?|file|blob|s3|gs)://?", re.IGNORECASE)
 _FILE_NAME = re.compile(r"[^\n]{1,250}\.(?:jpe?g|png|webp|gif|bmp|tiff?|heic|heif|avif|mpo)\s*", re.IGNORECASE)
 
 
-def read_base64(text: str, place: str) -> bytes:
+Text = str | memoryview
+"""As ``read_json`` gives it: a long one is its bytes."""
+
+
+def read_base64(text: Text, place: str) -> bytes:
     """Decodes white space, the URL-safe alphabet, missing padding and ``data:`` URLs as well.
 
     In pieces, so that in a thread it leaves the interpreter to others.
@@ -28,14 +33,13 @@ def read_base64(text: str, place: str) -> bytes:
     Raises:
         RequestError: it is not base64.
     """
-    refuse_address(text, place)
-    start = _after_data_url(text, place)
-    if not text.isascii():
-        raise _not_base64(text, place)
+    head = text[:_HEAD] if isinstance(text, str) else bytes(text[:_HEAD]).decode(errors="replace")
+    refuse_address(head, place)
+    start = _after_data_url(head, place)
     try:
         return _decode(text, start)
     except ValueError:
-        raise _not_base64(text, place) from None
+        raise _not_base64(head, place) from None
 
 
 def refuse_address(text: str, place: str) -> None:
@@ -61,10 +65,10 @@ def _after_data_url(text: str, place: str) -> int:
     return head.end()
 
 
-def _decode(text: str, start: int) -> bytes:
+def _decode(text: Text, start: int) -> bytes:
     decoded, rest = [], b""
     for position in range(start, len(text), _PIECE_CHARACTERS):
-        piece = rest + text[position : position + _PIECE_CHARACTERS].encode().translate(_ONE_ALPHABET, _WHITE_SPACE)
+        piece = rest + _ascii(text[position : position + _PIECE_CHARACTERS]).translate(_ONE_ALPHABET, _WHITE_SPACE)
         whole = max(0, len(piece) - 4) & ~3  # the last group waits, as padding may follow it
         if piece.find(b"=", 0, whole) >= 0:
             raise ValueError("padding in the middle")
@@ -75,6 +79,11 @@ def _decode(text: str, start: int) -> bytes:
         raise ValueError("too much padding")
     decoded.append(a2b_base64(digits + b"=" * (-len(digits) % 4), strict_mode=True))
     return b"".join(decoded)
+
+
+def _ascii(piece: Text) -> bytes:
+    """Raises ValueError where it is none; of bytes, what follows does."""
+    return piece.encode("ascii") if isinstance(piece, str) else bytes(piece)
 
 
 def _not_base64(text: str, place: str) -> RequestError:

@@ -3,6 +3,7 @@
 from pydantic_core import from_json
 
 from models.errors import RequestError, RequestTooLargeError
+from serving.parsing.long_texts import LongTexts
 
 MAX_VALUES = 10_000
 """Values of a document; a request of 64 images in the most verbose form has under 1,000."""
@@ -19,6 +20,9 @@ def read_json(data: bytes, what: str = "the body", max_values: int = MAX_VALUES)
         what: what it is, for the sentence.
         max_values: those that are allowed.
 
+    Returns:
+        Python's values; a text of 64 KiB and more may be a ``memoryview`` of its UTF-8.
+
     Raises:
         RequestError: it is no JSON, or is nested more than 200 deep.
         RequestTooLargeError: it may have more than ``max_values`` values. One takes 16 to 200 bytes of memory, though
@@ -27,7 +31,8 @@ def read_json(data: bytes, what: str = "the body", max_values: int = MAX_VALUES)
     if count_values(data) > max_values:
         raise RequestTooLargeError(f"{what} has more than the {max_values} values that are allowed")
     try:
-        return from_json(data.removeprefix(_BOM), allow_inf_nan=False)
+        texts = LongTexts(data)
+        return texts.put_back(from_json(texts.document.removeprefix(_BOM), allow_inf_nan=False))
     except ValueError as error:
         raise RequestError(f"{what} is no JSON: {error}") from None
 

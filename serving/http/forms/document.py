@@ -68,7 +68,7 @@ def _object(value: object, place: str) -> dict[str, object]:
 
 def _kind(value: object) -> str:
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number")
+    return "text" if isinstance(value, memoryview) else kinds.get(type(value), "a number")
 
 
 def _refuse_unknown(document: Mapping[str, object]) -> None:
@@ -144,7 +144,7 @@ def _image(value: object, place: str) -> bytes:
             given = ", ".join(repr(name[:50]) for name in list(value)[:5]) or "nothing"
             raise RequestError(f"{place} has {given}; an image is {{'b64': '…'}} and nothing beside it")
         place, value = f"{place}.{_B64}".replace(f".{_B64}.{_B64}", f".{_B64}"), value[_B64]
-    if not isinstance(value, str):
+    if not isinstance(value, (str, memoryview)):
         raise RequestError(f"{place} is {_kind(value)}; an image is base64 text, such as {EXAMPLE}")
     return read_base64(value, place)
 
@@ -152,6 +152,8 @@ def _image(value: object, place: str) -> bytes:
 def _scalar(value: object, place: str) -> Key:
     if isinstance(value, (dict, list)):
         raise RequestError(f"{place} is {_kind(value)}; it may be text, a number, true, false or null")
+    if isinstance(value, memoryview):
+        return bytes(value).decode(errors="replace")
     return value  # type: ignore[return-value]  # JSON has nothing else
 
 
