@@ -72,25 +72,25 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
 
 def _read(data: bytes, parts: Parts) -> _Header:
     """As Pillow does, which passes over fill, and over what stands between segments, byte by byte."""
-    header, position = _Header(parts), 2
+    header, position, length = _Header(parts), 2, len(data)
     while (start := data.find(b"\xff", position)) >= 0:
         end = start + 1
-        if data.startswith(b"\xff", end) and (filled := _FILL.match(data, end)):
+        if data[end : end + 1] == b"\xff" and (filled := _FILL.match(data, end)):
             end = filled.end()
         parts.add(end - position)
-        marker = data[end] if end < len(data) else 0
+        marker = data[end] if end < length else 0
         position = end + 1
         if marker == 0 or marker in _ALONE:
             continue
-        if marker < _LEAST_FRAME or position + 2 > len(data):
+        if marker < _LEAST_FRAME or position + 2 > length:
             break
-        (size,) = struct.unpack_from(">H", data, position)
+        size = data[position] << 8 | data[position + 1]
         if marker in _NOTED:
             _note(header, marker, data[position + 2 : position + size])
         if marker == _SOS:
             header.scan = end - 1
             break
-        position += max(size, 2)
+        position += size if size > 2 else 2
     return header
 
 
