@@ -3,43 +3,108 @@
 import ctypes
 import sys
 from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
 
 from models.errors import DeviceError, InvalidModelError
 from models.metadata import DeviceKind
 from serving.engine.runtime import onnxruntime
 from serving.settings import Device
 
-_CPU = "CPUExecutionProvider"
-# The exhaustive search for convolutions stalls the first call of every shape.
-_CUDA = ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"})
-_PROVIDERS: dict[DeviceKind, list[str | tuple[str, dict[str, str]]]] = {
-    "cpu": [_CPU],
-    "cuda": [_CUDA, _CPU],
-    "tensorrt": ["TensorrtExecutionProvider", _CUDA, _CPU],
+_NAMES: dict[DeviceKind, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
 }
-_NAMES: dict[DeviceKind, str] = {"cpu": _CPU, "cuda": _CUDA[0], "tensorrt": "TensorrtExecutionProvider"}
+
+Provider = tuple[str, dict[str, str]]
+"""Its name, and its options."""
 
 
-def open_session(data: bytes, device: Device) -> tuple[onnxruntime.InferenceSession, DeviceKind]:
+@dataclass(frozen=True)
+class Accelerator:
+    """What the operator decides of a GPU.
+
+    Attributes:
+        memory_bytes: that each model may take; None: as much as it needs, in doublings.
+        engine_cache: folder for TensorRT's engines; None: they are built anew at each start.
+    """
+
+    memory_bytes: int | None = None
+    engine_cache: Path | None = None
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What a session will be given.
+
+    Attributes:
+        picture: (height, width, channels) of one.
+        most: in one call.
+    """
+
+    picture: tuple[int, int, int]
+    most: int
+
+
+def open_session(
+    data: bytes, device: Device, batches: Batches, accelerator: Accelerator
+) -> tuple[onnxruntime.InferenceSession, DeviceKind]:
     """Builds the session of an ONNX file and says where it runs.
+
+    Args:
+        data: the file.
+        device: where it shall run.
+        batches: what it will be given, if that is a GPU.
+        accelerator: how, if it is.
 
     Raises:
         DeviceError: the device that was asked for is not in effect.
         InvalidModelError: ONNX Runtime cannot load the file.
     """
-    if device != "auto":
-        return _open(data, device), device
-    try:
-        return _open(data, "cuda"), "cuda"
-    except DeviceError:
-        return _open(data, "cpu"), "cpu"
+    kinds: list[DeviceKind] = ["cuda", "cpu"] if device == "auto" else [device]
+    for kind in kinds:
+        try:
+            return _open(data, kind, providers(kind, batches, accelerator)), kind
+        except DeviceError:
+            if kind == kinds[-1]:
+                raise
+    raise AssertionError(kinds)
 
 
-def _open(data: bytes, kind: DeviceKind) -> onnxruntime.InferenceSession:
+def providers(kind: DeviceKind, batches: Batches, accelerator: Accelerator) -> list[Provider]:
+    """ONNX Runtime's providers for a device, best first.
+
+    Sources: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html and
+    …/TensorRT-ExecutionProvider.html
+    """
+    # The exhaustive search for convolutions stalls the first call of every shape.
+    cuda = {"cudnn_conv_algo_search": "HEURISTIC"}
+    tensorrt = _profile(batches)
+    if accelerator.memory_bytes is not None:
+        cuda |= {"gpu_mem_limit": str(accelerator.memory_bytes), "arena_extend_strategy": "kSameAsRequested"}
+        tensorrt |= {"trt_max_workspace_size": str(accelerator.memory_bytes)}
+    if accelerator.engine_cache is not None:
+        folder = str(accelerator.engine_cache)
+        tensorrt |= {"trt_engine_cache_enable": "1", "trt_engine_cache_path": folder}
+        tensorrt |= {"trt_timing_cache_enable": "1", "trt_timing_cache_path": folder}
+    options = {"cpu": dict[str, str](), "cuda": cuda, "tensorrt": tensorrt}
+    wanted: dict[DeviceKind, list[DeviceKind]] = {"cpu": [], "cuda": ["cuda"], "tensorrt": ["tensorrt", "cuda"]}
+    return [(_NAMES[one], options[one]) for one in [*wanted[kind], "cpu"]]
+
+
+def _profile(batches: Batches) -> dict[str, str]:
+    """One engine for all batch sizes: without, TensorRT builds another at the first call of each that is larger."""
+    picture = "x".join(map(str, batches.picture))
+    sizes = {"min": 1, "opt": max(1, batches.most // 2), "max": batches.most}
+    return {f"trt_profile_{name}_shapes": f"image:{size}x{picture}" for name, size in sizes.items()}
+
+
+def _open(data: bytes, kind: DeviceKind, wanted: list[Provider]) -> onnxruntime.InferenceSession:
     if kind != "cpu":
         _require_gpu(kind)
     try:
-        session = onnxruntime.InferenceSession(data, _options(), providers=_PROVIDERS[kind], enable_fallback=0)
+        session = onnxruntime.InferenceSession(data, _options(), providers=wanted, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no base of their own
         failed = InvalidModelError if kind == "cpu" else DeviceError
         raise failed(f"ONNX Runtime cannot load the model on {kind}: {str(error).splitlines()[0]}") from error

@@ -12,7 +12,7 @@ from models.images import decode
 from models.metadata import GoldenSample
 from models.repository import read_metadata
 from serving.engine.batch_sizes import fixed_sizes, stack
-from serving.engine.device import open_session
+from serving.engine.device import Accelerator, Batches, open_session
 from serving.engine.signatures import Signatures
 from serving.settings import Device
 
@@ -33,7 +33,12 @@ class OnnxModel:
     """
 
     def __init__(
-        self, path: Path, device: Device, max_batch: int | None = None, signatures: Signatures | None = None
+        self,
+        path: Path,
+        device: Device,
+        max_batch: int | None = None,
+        signatures: Signatures | None = None,
+        accelerator: Accelerator = Accelerator(),  # noqa: B008 - frozen
     ) -> None:
         """Loads the file.
 
@@ -42,6 +47,7 @@ class OnnxModel:
             device: where it shall run.
             max_batch: the most images of one call; None: what suits the device.
             signatures: checks the file before anything reads it; None: it need not be signed.
+            accelerator: what the operator decides of a GPU.
 
         Raises:
             InvalidModelError: the file, its signature or metadata, or the graph's input and output are not as models/
@@ -53,7 +59,8 @@ class OnnxModel:
             signatures.check(path, data)
         self.metadata = read_metadata(data)
         self.sha256 = hashlib.sha256(data).hexdigest()
-        self._session, self.kind = open_session(data, device)
+        batches = Batches(self.metadata.preprocessing.shape, max_batch or _GPU_BATCH)
+        self._session, self.kind = open_session(data, device, batches, accelerator)
         self.provider: str = self._session.get_providers()[0]
         self.max_batch = max_batch or (_CPU_BATCH if self.kind == "cpu" else _GPU_BATCH)
         self.fixed_sizes = () if self.kind == "cpu" else fixed_sizes(self.max_batch)

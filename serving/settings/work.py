@@ -51,6 +51,17 @@ class Work(BaseSettings):
         description="Where the models run; auto takes CUDA if it really loads, else the CPU; gpu is cuda; "
         "tensorrt only if named.",
     )
+    gpu_memory_bytes: int | None = Field(
+        None,
+        ge=256 * _MIB,
+        description="Bytes of a GPU's memory that each model may take; unset: ONNX Runtime takes what it needs, and "
+        "in doublings.",
+    )
+    engine_cache: Path | None = Field(
+        None,
+        description="Folder for the engines that TensorRT builds, so that only the first start waits for them; unset: "
+        "none.",
+    )
     threads: int | None = Field(
         None,
         ge=1,

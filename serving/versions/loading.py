@@ -9,6 +9,7 @@ from models.errors import InvalidModelError, LoupeError
 from models.mirror import Mirror
 from models.repository import ModelRepository
 from serving.engine.classifier import Classifier
+from serving.engine.device import Accelerator
 from serving.engine.observer import UNOBSERVED, Observer
 from serving.engine.onnx_model import OnnxModel
 from serving.engine.signatures import Signatures
@@ -108,7 +109,8 @@ class Loader:
     def _open_file(self, name: str, version: int, path: Path) -> Classifier:
         """Checks signature, digest and schema, builds the session, warms it, and reproduces the golden samples."""
         settings = self._settings
-        model = OnnxModel(path, settings.device, settings.max_batch_images, self._signatures)
+        accelerator = Accelerator(settings.gpu_memory_bytes, settings.engine_cache)
+        model = OnnxModel(path, settings.device, settings.max_batch_images, self._signatures, accelerator)
         if (model.metadata.name, model.metadata.version) != (name, version):
             says = f"{model.metadata.name} version {model.metadata.version}"
             raise InvalidModelError(f"the file of {name} version {version} says that it is {says}")

@@ -266,7 +266,7 @@ def test_what_is_configured_lies_where_it_is_mounted():
         assert environment(objects(name))["LOUPE_MODELS"] == models["mountPath"]
         assert models["readOnly"] is True
     [engines] = [one for one in container(objects("tensorrt"))["volumeMounts"] if one["name"] == "tensorrt-cache"]
-    assert environment(objects("tensorrt"))["ORT_TENSORRT_CACHE_PATH"] == engines["mountPath"]
+    assert environment(objects("tensorrt"))["LOUPE_ENGINE_CACHE"] == engines["mountPath"]
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,7 @@ answer; 5 to spare. */}}
 {{- if and .Values.ingress.enabled (ne .Values.ingress.path "/") }}{{ $_ := set $env "LOUPE_ROOT_PATH" .Values.ingress.path }}{{ end -}}
 {{/* Without a GPU it would start on the CPU, unless it is told. */}}
 {{- if .Values.gpu.enabled }}{{ $_ := set $env "LOUPE_DEVICE" .Values.gpu.device }}{{ end -}}
-{{- if include "loupe.tensorrt" . -}}
-{{- $_ := set $env "ORT_TENSORRT_ENGINE_CACHE_ENABLE" 1 -}}
-{{- $_ := set $env "ORT_TENSORRT_CACHE_PATH" "/var/cache/tensorrt" -}}
-{{- end -}}
+{{- if include "loupe.tensorrt" . }}{{ $_ := set $env "LOUPE_ENGINE_CACHE" "/var/cache/tensorrt" }}{{ end -}}
 {{- range $name, $value := $env }}
 - name: {{ $name }}
   value: {{ include "loupe.plain" $value | quote }}
