@@ -11,7 +11,6 @@ from serving.http.admission import RefuseWhenFull
 from serving.http.errors import CatchFaults
 from serving.http.keys import RequireKey
 from serving.http.other_origins import allowed
-from serving.http.routes import predict
 from serving.http.routes.direct import DirectCalls
 from serving.http.routes.platforms import PING
 from serving.observability.logging import RequestLog
@@ -26,7 +25,7 @@ def add_middleware(
 ) -> None:
     """Wraps the application, from the inside out: a refusal for want of a key is still counted and logged."""
     settings = service.settings
-    app.add_middleware(DirectCalls, router=predict.router)
+    app.add_middleware(DirectCalls)
     app.add_middleware(CatchFaults)
     app.add_middleware(AnswerHead)
     app.add_middleware(RefuseWhenFull, service=service)

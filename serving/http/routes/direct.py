@@ -4,9 +4,10 @@ Its nested routers, dependencies, exit stacks and checks of answers, and Starlet
 of the one event loop for each request than anything that Loupe does there itself.
 """
 
-from typing import get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 from starlette.datastructures import MutableHeaders
@@ -18,16 +19,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from models.errors import LoupeError
 from serving.http.errors import client_gone, error_response
 from serving.http.forms.parameters import Parameters
+from serving.http.routes import open_inference, predict
 from serving.http.routes.dependencies import Call, patience_of
+from serving.open_inference.framing import HEADER
+
+_PREDICTING = (":predict", "/v1/predict", "/infer")
+
+
+def hot_routes() -> list[APIRoute]:
+    """The calls that predict, in Loupe's own form and in the Open Inference Protocol's; FastAPI has them too."""
+    routes = [*predict.router.routes, *open_inference.router.routes]
+    return [route for route in routes if isinstance(route, APIRoute) and route.path.endswith(_PREDICTING)]
 
 
 class DirectCalls:
-    """ASGI middleware, the innermost one: answers what a router documents, and passes on all else."""
+    """ASGI middleware, the innermost one: answers the hot calls, and passes on all else."""
 
-    def __init__(self, app: ASGIApp, router: APIRouter) -> None:
-        """``router`` stays for what it documents."""
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._calls = [_DirectCall(route) for route in router.routes if isinstance(route, APIRoute)]
+        self._calls = [_DirectCall(route) for route in hot_routes()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -40,11 +50,11 @@ class DirectCalls:
 
 
 class _DirectCall:
-    """Calls a documented route's function with the names in the path, ``call`` and ``asked``; sends what it says."""
+    """Calls a documented route's function with the names in the path and what else it asks for; sends what it says."""
 
     def __init__(self, documented: APIRoute) -> None:
         self._documented = documented
-        self._parameters: type[Parameters] = get_type_hints(documented.endpoint)["asked"]
+        self._wanted = _wanted(get_type_hints(documented.endpoint))
 
     def matches(self, scope: Scope) -> bool:
         """Whether it is asked; the scope then tells so."""
@@ -69,8 +79,17 @@ class _DirectCall:
         request, headers = Request(scope, receive, send), MutableHeaders()
         service = scope["app"].state.service
         call = Call(request, headers, service, patience_of(service, request.headers))
-        asked = self._parameters.of_query(scope["query_string"].decode("latin-1"))
-        answer = await self._documented.endpoint(**scope["path_params"], call=call, asked=asked)
+        wanted = {name: read(request) for name, read in self._wanted.items()}
+        answer = await self._documented.endpoint(**scope["path_params"], call=call, **wanted)
         if isinstance(answer, Response):
             return answer
         return Response(to_json(answer), media_type="application/json", headers=headers)
+
+
+def _wanted(hints: Mapping[str, Any]) -> dict[str, Callable[[Request], object]]:
+    """How each argument that a function may have besides is read, by its name."""
+    ways: dict[str, Callable[[Request], object]] = {"header_length": lambda request: request.headers.get(HEADER)}
+    if "asked" in hints:
+        parameters: type[Parameters] = hints["asked"]
+        ways["asked"] = lambda request: parameters.of_query(request.scope["query_string"].decode("latin-1"))
+    return {name: way for name, way in ways.items() if name in hints}

@@ -11,7 +11,7 @@ from models.errors import ModelNotFoundError, NotReadyError
 from serving.http.errors import ANSWERING, documented
 from serving.http.forms.described import DOT
 from serving.http.openapi import REFERENCE
-from serving.http.routes.dependencies import Patience, Service
+from serving.http.routes.dependencies import Call, Calling, Service
 from serving.http.routes.disconnect import while_connected
 from serving.http.routes.predict import server_timing
 from serving.http.routes.stream import read_all
@@ -119,35 +119,26 @@ async def version_ready(model: str, version: str, service: Service) -> ModelRead
 
 
 @router.post("/models/{model}/infer", openapi_extra=_BODY, responses=_ANSWERS)
-async def infer_model(
-    model: str, request: Request, service: Service, patience: Patience, header_length: HeaderLength = None
-) -> Response:
+async def infer_model(model: str, call: Calling, header_length: HeaderLength = None) -> Response:
     """Asks a model for its probabilities; of encoded photos or ready-made tensors, as JSON or binary."""
-    return await _infer(request, service, patience, (model, None), header_length)
+    return await _infer(call, (model, None), header_length)
 
 
 @router.post("/models/{model}/versions/{version}/infer", openapi_extra=_BODY, responses=_ANSWERS)
-async def infer_version(
-    model: str, version: str, request: Request, service: Service, patience: Patience, header_length: HeaderLength = None
-) -> Response:
+async def infer_version(model: str, version: str, call: Calling, header_length: HeaderLength = None) -> Response:
     """Asks a version for its probabilities; of encoded photos or ready-made tensors, as JSON or binary."""
-    return await _infer(request, service, patience, (model, version), header_length)
+    return await _infer(call, (model, version), header_length)
 
 
-async def _infer(
-    request: Request,
-    service: PredictionService,
-    patience: Patience,
-    asked: tuple[str, str | None],
-    header_length: str | None,
-) -> Response:
+async def _infer(call: Call, asked: tuple[str, str | None], header_length: str | None) -> Response:
+    service = call.service
     values = max_values(service, *asked)  # a wrong name is refused before the body is read
     with service.bodies.lease() as take:
-        body = await read_all(request, service.settings, take)
-        call = await off_loop(lambda: read_request(body, header_length, values), len(body))
-        binary = wants_binary(call)
-        async with while_connected(request):
-            answer, timing = await infer(service, *asked, call, patience.left_s)
+        body = await read_all(call.request, service.settings, take)
+        wanted = await off_loop(lambda: read_request(body, header_length, values), len(body))
+        binary = wants_binary(wanted)
+        async with while_connected(call.request):
+            answer, timing = await infer(service, *asked, wanted, call.patience.left_s)
     response = _response(answer, binary)
     response.headers["Server-Timing"] = server_timing(timing)
     return response
