@@ -41,7 +41,7 @@ class DirectCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] == "http":
+        if scope["type"] == "http" and scope["method"] == "POST":
             for call in self._calls:
                 if call.matches(scope):
                     await call.answer(scope, receive, send)
