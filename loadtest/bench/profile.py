@@ -79,10 +79,12 @@ def watch(seconds: float, models: Path) -> tuple[pstats.Stats, int]:
         os.kill(os.getpid(), signal.SIGINT)
 
     def begin(url: str) -> None:
+        profile.enable()  # here, as starting makes more calls than many photos
         threading.Thread(target=ask, args=[url], daemon=True).start()
 
     server = Server(create_app(settings), listen("127.0.0.1", 0), settings, begin)
-    profile.runcall(server.serve_until_stopped)
+    server.serve_until_stopped()
+    profile.disable()
     return pstats.Stats(profile), answered["photos"]
 
 

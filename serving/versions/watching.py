@@ -10,8 +10,6 @@ from pathlib import Path
 from random import uniform
 from time import monotonic
 
-from watchfiles import awatch
-
 _log = logging.getLogger("loupe.watching")
 _LOOK_EVERY_MS = 1000
 _AT_LEAST_EVERY_S = 60  # network file systems tell nothing
@@ -59,6 +57,8 @@ async def _watch_these(
     folders: frozenset[Path], folder: Path, changed: Callable[[], Awaitable[None]], stop: asyncio.Event
 ) -> None:
     """Until there are other folders: a model has come or gone, or a link leads elsewhere, as git-sync swaps them."""
+    from watchfiles import awatch  # a library of its own, which most servers never need
+
     notices = awatch(
         *folders,
         watch_filter=None,

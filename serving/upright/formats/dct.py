@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jpegio  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,6 +68,8 @@ def turn_coefficients(data: bytes, orientation: int) -> bytes | None:
 
 
 def _turned_copy(data: bytes, frame: Frame, flips: _Flips) -> Any:  # noqa: ANN401 - jpegio has no types
+    import jpegio  # type: ignore[import-untyped]  # here, as servers leave this to a process of its own: workshop.py
+
     with _in_memory(data) as path, without_stderr():
         source = jpegio.read(path)
     with _in_memory(blank_jpeg(frame)) as path:
