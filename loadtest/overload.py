@@ -2,7 +2,8 @@
 
 First one client alone tells how long an answer takes, and then several how many a second there are at best. Then photos
 arrive at a multiple of that rate, whether the earlier ones were answered or not. Meanwhile a process of its own asks
-``/health/live``. The server has one core, and all that asks has the others.
+``/health/live``. The server has one core, and all that asks has the others. Where others want these cores too, goodput
+says little; what an answer takes of the server's CPU then still tells what refusing the rest costs.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import typer
 from loadtest.arrivals import Arrivals, Request, percentiles
 from loadtest.clients import connection, first_model
 from loadtest.photos import THUMBNAIL, jpeg
-from loadtest.processes import own_cores, server
+from loadtest.processes import cpu_s, loop_cpu_s, own_cores, server
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,29 +35,52 @@ def run(
 ) -> None:
     """Prints what became of the requests, as JSON."""
     photo = jpeg(THUMBNAIL, 1)
-    with _running(url) as address, ProcessPoolExecutor(1) as pool:
+    with _running(url) as (address, pid), ProcessPoolExecutor(1) as pool:
         request = Request(f"/v1/models/{first_model(address)}:predict", photo)
         _closed(address, request, 1, 1)  # what the first requests meet is no measure
         alone = _closed(address, request, 1, duration_s / 4)
+        watch = _Watch(pid)
         busy = [_closed(address, request, clients, duration_s / 4) for clients in _BUSY_CLIENTS]
+        at_best = watch.report(sum(len(arrivals.accepted_s) for arrivals in busy))
         capacity = max(arrivals.goodput for arrivals in busy)
         told: dict[str, object] = {"capacity_per_s": round(capacity, 1), "alone_ms": percentiles(alone.accepted_s)}
+        told["at best"] = at_best
         for multiple in map(float, times.split(",")):
-            probing = pool.submit(probe, address, duration_s)
+            probing, watch = pool.submit(probe, address, duration_s), _Watch(pid)
             arrivals = Arrivals(address, request)
             asyncio.run(arrivals.arrive(multiple * capacity, duration_s))
-            told[f"{multiple:g} x"] = report(capacity, arrivals, probing.result())
+            cost = watch.report(len(arrivals.accepted_s))
+            told[f"{multiple:g} x"] = report(capacity, arrivals, probing.result()) | cost
         typer.echo(json.dumps(told, indent=2))
 
 
 @contextmanager
-def _running(url: str) -> Iterator[str]:
+def _running(url: str) -> Iterator[tuple[str, int | None]]:
     """The server gets one core if there are more, and whatever asks the others."""
     if url:
-        yield url
+        yield url, None
         return
-    with own_cores() as servers, server(None, servers) as (address, _):
-        yield address
+    with own_cores() as servers, server(None, servers) as running:
+        yield running
+
+
+class _Watch:
+    """What a server's processes take, from its making on; of one elsewhere, nothing is known."""
+
+    def __init__(self, pid: int | None) -> None:
+        self._pid = pid
+        self._before = self._now()
+
+    def _now(self) -> tuple[float, float, float]:
+        return (monotonic(), 0.0, 0.0) if self._pid is None else (monotonic(), cpu_s(self._pid), loop_cpu_s(self._pid))
+
+    def report(self, answers: int) -> dict[str, float]:
+        """Cores that it had; milliseconds of CPU, and of its loop, for each 200, refusals included."""
+        if self._pid is None or not answers:
+            return {}
+        passed, tree, loop = (after - before for before, after in zip(self._before, self._now(), strict=True))
+        each = 1000 / answers
+        return {"cores": round(tree / passed, 2), "cpu_ms": round(tree * each, 2), "loop_ms": round(loop * each, 2)}
 
 
 def _closed(url: str, request: Request, clients: int, duration_s: float) -> Arrivals:

@@ -31,16 +31,15 @@ class Waiting:
         self._left = 0
         self._since = perf_counter()
 
-    @property
-    def expected_s(self) -> float:
-        """Seconds until one more image would be begun with.
+    def expected_s(self, ahead: int = 0) -> float:
+        """Seconds until one more image would be begun with, if so many come before it that are not inside yet.
 
         None as long as there is at most one image that waits for each worker: else a few callers with large photos
         would be refused although nobody is in their way but themselves.
         """
-        if self._inside < 2 * self._workers:
+        if (inside := self._inside + ahead) < 2 * self._workers:
             return 0.0
-        return (self._inside - self._workers + 1) * self._image_s
+        return (inside - self._workers + 1) * self._image_s
 
     @contextmanager
     def inside(self, images: int) -> Iterator[None]:

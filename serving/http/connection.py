@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 
 from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
 from serving.http.crowd import make_room
-from serving.http.errors import STATUSES, error_body
+from serving.http.errors import STATUSES, error_json
 from serving.http.framing import Requests, refuse_tricks
 from serving.http.lingering import LINGER_BYTES, LINGER_S, most_discarded
 from serving.http.refusing import Refusing
@@ -90,16 +90,13 @@ class Connection(Refusing):
         if self._framing_bytes > self._max_header_bytes:
             self._refuse(RequestError("the body's chunks have more around them than in them"))
         elif self._begun and not self._lingering:
-            # Some came with an earlier request's end.
-            self._header_bytes = max(self._header_bytes, self._parsed_bytes())
-            if self._header_bytes > self._max_header_bytes:
-                self._refuse(self._too_large())
+            self._await_headers()
 
     def on_message_begin(self) -> None:
         """Counts from here on."""
         super().on_message_begin()
         self._begun, self._header_bytes, self.idle_since = True, 0, None
-        self._wait(self._header_timeout_s)
+        self._stop_waiting()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Leaves out trailers: behind the body they would change what has been looked at."""
@@ -111,11 +108,15 @@ class Connection(Refusing):
         self._begun = False
         self._stop_waiting()
         self._check_head()
-        super().on_headers_complete()
+        refused = self._refused_at_once()
+        if refused is None:
+            super().on_headers_complete()
         self._arriving, self._framing_bytes, self._discarded_bytes = True, 0, 0
         self._body_from = self._received_bytes
         self._declared_bytes = next((int(value) for name, value in self.headers if name == b"content-length"), None)
         self._body_until = self.loop.time() + self._body_timeout_s
+        if refused is not None:
+            self._tell_at_once(refused)
 
     def on_body(self, body: bytes) -> None:
         """Counts what is no framing; a chunk of a few bytes has as many around it."""
@@ -158,6 +159,14 @@ class Connection(Refusing):
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever the parser does not take; its own answer is plain text."""
         self._refuse(self._refusal or RequestError("the bytes are no HTTP request"))
+
+    def _await_headers(self) -> None:
+        """There are some, and more will come: within bounds."""
+        self._header_bytes = max(self._header_bytes, self._parsed_bytes())  # some came with an earlier request's end
+        if self._header_bytes > self._max_header_bytes:
+            self._refuse(self._too_large())
+        elif self._waiting is None:
+            self._wait(self._header_timeout_s)
 
     def _check_head(self) -> None:
         self._header_bytes, version = self._parsed_bytes(), self.parser.get_http_version()
@@ -211,8 +220,8 @@ class Connection(Refusing):
         if self._arriving:  # to the application, a client whose body turns out to be none has left
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        body = error_body(error).model_dump_json().encode()
-        self.transport.write(STATUS_LINE[STATUSES[type(error)]] + self._rest_of_answer({"connection": "close"}, body))
+        rest = self._rest_of_answer({"connection": "close"}, error_json(error))
+        self.transport.write(STATUS_LINE[STATUSES[type(error)]] + rest)
         self._linger()
 
     def _answering(self) -> bool:

@@ -6,6 +6,7 @@ from math import ceil
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -75,6 +76,11 @@ _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody is left to read it, but t
 def error_body(error: LoupeError) -> ErrorBody:
     """The body of an error, and what stands in the place of a bad image among several."""
     return ErrorBody(error=str(error), error_type=type(error).__name__)
+
+
+def error_json(error: LoupeError) -> bytes:
+    """The same, written; without the model, as a full house writes a thousand a second."""
+    return to_json({"error": str(error), "error_type": type(error).__name__})
 
 
 def error_response(error: LoupeError) -> Response:

@@ -1,5 +1,6 @@
 """Other origins: whose pages may call, and what they may read, wherever an answer is made."""
 
+from collections.abc import Mapping
 from typing import TypedDict
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -40,11 +41,11 @@ class OtherOrigins:
         """``origins``: see ``allowed``; none: no page may read anything."""
         self._rules = CORSMiddleware(_nothing, **allowed(origins)) if origins else None
 
-    def headers(self, asked: Headers) -> MutableHeaders:
+    def headers(self, asked: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
         """What an answer to a request with these headers also says."""
-        told, origin = MutableHeaders(), asked.get("origin")
         if self._rules is None:
-            return told
+            return {}
+        told, origin = MutableHeaders(), Headers(raw=asked).get("origin")
         told["Vary"] = "Origin"
         if origin is not None:
             told.update(self._rules.simple_headers)

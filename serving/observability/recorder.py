@@ -117,9 +117,13 @@ class Recorder:
         finally:
             current_record.reset(token)
             self.in_flight -= 1
-            record.ended()
-            for listener in self._listeners:
-                listener(record)
+            self.note(record)
+
+    def note(self, record: RequestRecord) -> None:
+        """Tells of a request that has ended, or was never begun with."""
+        record.ended()
+        for listener in self._listeners:
+            listener(record)
 
 
 class RecordRequests:

@@ -23,12 +23,14 @@ class Admission:
         bodies: bytes of request bodies and of decoded pixels.
         images: images that are being answered.
         waiting: how long one more would wait.
+        passing: requests that were let in this very moment, and have not got as far as to be counted above.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.bodies = Budget(settings.max_held_bytes, "bytes", settings.max_caller_percent)
         self.images = Budget(settings.max_queued_images, "images", settings.max_caller_percent)
         self.waiting = Waiting(threads(settings))
+        self.passing = 0
         self._max_wait_s = settings.max_wait_s
 
     def refuse_if_full(self) -> None:
@@ -47,10 +49,10 @@ class Admission:
 
     def full(self) -> QueueFullError | None:
         """Why nobody can be let in now, whoever he is; None: somebody can."""
-        expected_s = self.waiting.expected_s
+        expected_s = self.waiting.expected_s(self.passing)
         beyond_s = expected_s - self._max_wait_s
-        if self.images.taken >= self.images.limit:
-            sentence = f"it holds {self.images.taken} of {self.images.limit} images"
+        if (held := self.images.taken + self.passing) >= self.images.limit:
+            sentence = f"it holds {held} of {self.images.limit} images"
         elif beyond_s > 0:
             sentence = f"an image would wait {expected_s:.2f} s, and {self._max_wait_s:g} s are allowed"
         else:

@@ -71,6 +71,7 @@ def test_overload_is_answered_or_refused_and_nothing_else(models):
     assert figures["requests"] == sum(figures["statuses"].values())
     assert figures["accepted_ms"]["p99"] > 0
     assert figures["live_ms"]["p99"] > 0
+    assert 0 < figures["loop_ms"] < figures["cpu_ms"]
 
 
 def rounds(case: Case, *cpu: tuple[float, float, float]) -> list[dict[Case, Measurement]]:

@@ -1,9 +1,16 @@
+import asyncio
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+
+from serving.http.refusing import refusal
+from serving.observability.recorder import Recorder, RequestRecord
+from serving.service.admission import Admission
+from serving.settings import Settings
 
 PATH = "/v1/models/orientation:predict"
 
@@ -41,6 +48,21 @@ def test_refusals_keep_the_connection_and_the_order(full):
         answers = b"".join(iter(lambda: pipelined.recv(65_536), b"")).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"429"] * 20 + [b"200"]
     assert all(b"x-request-id: mine\r\n" in answer for answer in answers[:20])
+
+
+def test_of_those_who_come_at_once_no_more_pass_the_door_than_there_is_room_for():
+    """Each is told before its task begins; one that was let in and is refused inside costs three times as much."""
+    admission, records = Admission(Settings(max_queued_images=2, max_request_images=1)), list[RequestRecord]()
+    scope = {"method": "POST", "path": PATH, "headers": []}
+
+    async def come() -> list[bool]:
+        refuse = refusal(SimpleNamespace(admission=admission), Recorder([records.append]))
+        at_once = [refuse(scope) is None for _ in range(4)]
+        await asyncio.sleep(0)  # they have had their first step, and hold nothing
+        return [*at_once, refuse(scope) is None]
+
+    assert asyncio.run(come()) == [True, True, False, False, True]
+    assert [(record.status, record.error_type) for record in records] == [(429, "QueueFullError")] * 2
 
 
 def test_who_would_wait_too_long_is_told_how_long(serve_with, zoo):
