@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.errors import LoupeError, ModelError, ModelNotFoundError, StoreError
+from serving.engine.allocator import give_back
 from serving.engine.classifier import Classifier
 from serving.engine.observer import UNOBSERVED, Observer, ReloadOutcome
 from serving.settings import Settings
@@ -118,7 +119,10 @@ class Registry:
 
         async def alone() -> None:
             async with self._changing:
-                await change
+                try:
+                    await change
+                finally:
+                    await asyncio.to_thread(give_back)  # what loading takes, and proving, is twenty times a file
 
         await asyncio.shield(self._keep(alone()))
 
@@ -205,6 +209,8 @@ class Registry:
             await classifier.retire()
         finally:
             self._retiring.discard(classifier)
+        del classifier
+        await asyncio.to_thread(give_back)
 
     def _tell(self, name: str, version: int | None, outcome: ReloadOutcome, reason: str = "") -> None:
         self._reasons.pop((name, version), None)

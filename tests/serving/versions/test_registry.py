@@ -135,6 +135,16 @@ def test_the_old_session_is_freed_without_the_garbage_collector(zoo, root, start
         gc.enable()
 
 
+def test_what_a_reload_leaves_behind_is_given_back(zoo, root, start, monkeypatch):
+    """Under load, when nobody rests, reloads of the shipped models left 100 MB to the C library."""
+    given_back, registry = list[bool](), start()
+    before = weakref.ref(registry.models[NAME].default.model)
+    monkeypatch.setattr("serving.versions.registry.give_back", lambda: given_back.append(before() is None))
+    zoo.publish(root, zoo.orientation(version=2))
+    run(registry, partial(registry.load, NAME))
+    assert given_back[-1], "only once the session that was given up is freed"
+
+
 def test_loading_again_what_is_there_changes_nothing(start, told):
     registry = start()
     same = registry.models[NAME].default
