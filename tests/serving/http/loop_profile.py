@@ -1,4 +1,4 @@
-"""``python -m loadtest.bench.profile``: what the event loop does for one photo, by who does it.
+"""``python -m tests.serving.http.loop_profile``: what the event loop does for one photo, by who does it.
 
 Answers photos of 20 x 20 pixels to the smallest model, so that next to nothing but the loop's own work is left. Calls
 of Python are counted, which no other load disturbs; CPU time is that of the loop's thread while it is watched, so only
@@ -30,7 +30,7 @@ from serving.settings import Settings
 
 _CASE = Case("least", "tiny", 8)
 _PACKAGES, _PYTHON = sysconfig.get_path("purelib"), sysconfig.get_path("stdlib")
-_HOUSE = Path(__file__).parents[2]
+_HOUSE = Path(__file__).parents[3]
 
 Place = tuple[str, int, str]
 """Of a function: its file, line and name; what is built in has the file ``~``."""

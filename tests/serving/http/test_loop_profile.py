@@ -10,10 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from loadtest.bench.profile import place, shares
 from models.counted import counted
+from tests.serving.http.loop_profile import place, shares
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_files_belong_to_packages_rooms_and_python():
@@ -34,7 +34,7 @@ def test_what_is_built_in_counts_for_its_caller():
 
 
 def test_a_short_run(models):
-    command = [sys.executable, "-m", "loadtest.bench.profile", "--seconds", "0.5"]
+    command = [sys.executable, "-m", "tests.serving.http.loop_profile", "--seconds", "0.5"]
     environment = os.environ | {"LOUPE_MODELS": str(models)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     told = re.match(r"([\d,]+) photos, ([\d,]+) calls each\n", done.stdout)
