@@ -26,6 +26,9 @@ def crossval(
     ],
     beside: BesideOption = None,
     folds: Annotated[int, typer.Option(min=2, help="How many models are trained.")] = 5,
+    learn_from: Annotated[
+        float, typer.Option(min=0, max=1, help="Learn from this share of those sources: for a learning curve.")
+    ] = 1.0,
     run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/<name of the recipe>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted one stopped.")] = False,
 ) -> None:
@@ -45,7 +48,7 @@ def crossval(
         import_keras()
         from training.pipeline.crossval import cross_validated, figures
 
-        strangers = cross_validated(current, fresh, folds, resume=resume)
+        strangers = cross_validated(current, fresh, folds, resume=resume, learn_from=learn_from)
         show_table(("fold", "photos", "AUC", "recall at 95 % specificity"), figures(strangers))
         say(f"wrote {current.folder.strangers}; next: loupe-train train {recipe} {folder}/manifest.csv --run {folder}")
 

@@ -1,8 +1,9 @@
 """Photos whose sources (people's albums, say) are dealt to folds: each source is asked about by a model new to it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from models.errors import ManifestError
@@ -71,3 +72,9 @@ def dealt(photos: Sequence[Photo], folds: int) -> list[list[str]]:
     for place, source in enumerate(order):
         hands[there_and_back[place % len(there_and_back)]].append(source)
     return hands
+
+
+def drawn(sources: Collection[str], share: float) -> frozenset[str]:
+    """About this share of sources, as hashes of their names say; a smaller share is part of a larger one."""
+    ordered = sorted(sources, key=lambda source: sha256(source.encode()).digest())
+    return frozenset(ordered[: round(share * len(ordered))])

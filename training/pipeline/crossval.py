@@ -15,13 +15,13 @@ from training.graph.export import export
 from training.measuring.evaluation import Answers, ask
 from training.measuring.ranking import ranking_interval, recall_at_95_specificity, roc_auc
 from training.photos.dataset import load_photos
-from training.photos.folds import dealt
+from training.photos.folds import dealt, drawn
 from training.pipeline.beginning import Run
 from training.pipeline.pipeline import PARITY_PICTURES, best_network, train
 from training.shipping.strangers import Strangers
 
 
-def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool) -> Strangers:
+def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool, learn_from: float = 1.0) -> Strangers:
     """Trains a model for each fold, and asks it about the fold's sources.
 
     Args:
@@ -29,6 +29,8 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool)
         over: the sources that are dealt to folds; all other photos that may be learned from, each fold learns from.
         folds: how many.
         resume: goes on where an interrupted one stopped.
+        learn_from: the share of the dealt sources that models learn from, those of the other folds among them; all are
+            asked about. What do more of them bring?
 
     Raises:
         TrainingError: the recipe does not tell two labels apart, or there are fewer sources than folds.
@@ -39,14 +41,15 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool)
         )
     run.folder.strangers.unlink(missing_ok=True)  # of an earlier one: it says nothing of what begins here
     hands = dealt([photo for photo in run.manifest.photos if photo.source in over], folds)
-    strangers = Strangers.together(list(_answers(run, hands, resume)))
+    unlearned = over - drawn(over, learn_from)
+    strangers = Strangers.together(list(_answers(run, hands, unlearned, resume)))
     strangers.write(run.folder.strangers)
     return strangers
 
 
-def _answers(run: Run, hands: Iterable[list[str]], resume: bool) -> Iterator[Answers]:
+def _answers(run: Run, hands: Iterable[list[str]], unlearned: frozenset[str], resume: bool) -> Iterator[Answers]:
     for number, held_back in enumerate(hands, 1):
-        fold = fold_of(run, number, frozenset(held_back))
+        fold = fold_of(run, number, frozenset(held_back), unlearned)
         done = Strangers.read(fold.folder.strangers) if resume else None
         if done is None:
             keras.utils.clear_session()  # Keras would keep every network
@@ -56,18 +59,19 @@ def _answers(run: Run, hands: Iterable[list[str]], resume: bool) -> Iterator[Ans
         yield done.answers
 
 
-def fold_of(run: Run, number: int, held_back: frozenset[str]) -> Run:
+def fold_of(run: Run, number: int, held_back: frozenset[str], unlearned: frozenset[str] = frozenset()) -> Run:
     """A run in a folder of the run's own, whose test photos are those of the sources that are held back.
 
     Args:
         run: of all photos.
         number: of the fold, from 1.
         held_back: names of sources.
+        unlearned: names of sources that are not learned from either.
     """
     photos = (
         replace(photo, split="test") if photo.source in held_back else photo
         for photo in run.manifest.photos
-        if photo.split != "test"
+        if photo.split != "test" and photo.source not in unlearned - held_back
     )
     folder = RunFolder(run.folder.path / f"fold-{number}")
     folder.path.mkdir(exist_ok=True)

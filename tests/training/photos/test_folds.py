@@ -2,7 +2,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from models.errors import ManifestError
-from training.photos.folds import dealt, joined
+from training.photos.folds import dealt, drawn, joined
 from training.photos.manifest import Manifest
 from training.photos.scan import scan
 from training.photos.tasks import task_named
@@ -55,3 +55,11 @@ def test_joined_photos_change_no_split_and_join_no_test(folders, tmp_path, crops
     assert len(added) > 30
     both.write(tmp_path / "both.csv")
     assert all(Manifest.read(tmp_path / "both.csv").file(photo).exists() for photo in both.photos)
+
+
+def test_a_smaller_share_of_sources_is_part_of_a_larger_one():
+    sources = [f"album{number}" for number in range(40)]
+    shares = [drawn(sources, share) for share in (0.25, 0.5, 1)]
+    assert [len(share) for share in shares] == [10, 20, 40]
+    assert shares[0] < shares[1] < shares[2]
+    assert shares[0] == drawn(sources[::-1], 0.25) != frozenset(sources[:10])

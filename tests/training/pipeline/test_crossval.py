@@ -117,3 +117,12 @@ def test_a_fold_leaves_the_test_split_alone(validated):
     fold = fold_of(opened, 9, frozenset({"album1"}))
     assert {photo.source for photo in fold.manifest.split("test").photos} == {"album1"}
     assert fold.recipe == opened.recipe == open_run(fold.folder.path).recipe
+
+
+def test_a_share_of_the_sources_is_learned_from_and_all_are_asked_about(validated):
+    opened = open_run(validated[0].path)
+    unlearned = frozenset({"album1", "album2", "album3"})
+    fold = fold_of(opened, 9, frozenset({"album1", "album4"}), unlearned).manifest
+    assert {photo.source for photo in fold.split("test").photos} == {"album1", "album4"}
+    learned = {photo.source for photo in fold.split("train", "validation").photos}
+    assert {source for source in learned if source.startswith("album")} == {"album0", "album5"}
