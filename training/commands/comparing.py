@@ -11,6 +11,8 @@ from training.commands.parameters import ModelArgument
 from training.reporting.terminal import one_sentence, say, show_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from training.measuring.comparison import Comparison
 
 
@@ -55,19 +57,48 @@ def speed(
         float | None, typer.Option(min=0, help="Fail where a model takes more than so many times as long.")
     ] = None,
 ) -> None:
-    """Times models in turn, on one thread and one picture a call; fails where one breaks the budget."""
+    """Times models in turn, on one thread and one picture a call; fails where one breaks the budget.
+
+    What a cascade takes depends on the picture: it is told by stage, and in the mean of its test images.
+    """
     from training.measuring.speed import seconds_per_image, talk_network
     from training.shipping.promotion import MAX_BYTES
 
     with one_sentence():
         base = model_file(reference).read_bytes() if reference else talk_network()
         given = {str(model): model_file(model).read_bytes() for model in models}
-        taken = seconds_per_image({"": base} | given)
-        ratios = {name: taken[name] / taken[""] for name in given}
-        rows = [(n, f"{ratios[n]:.2f}", f"{1000 * taken[n]:.2f}", f"{len(given[n]) / 1e6:.1f}") for n in given]
+        stages = {(name, stage): data for name in given for stage, data in _stages(given[name])}
+        alone = {name: data for name, data in given.items() if not _stages(data)}
+        timed = seconds_per_image({"": base} | alone | {", ".join(key): data for key, data in stages.items()})
+        taken = timed | _means(given, timed)
+        ratios = {name: taken[name] / taken[""] for name in taken if name}
+        sizes = given | {", ".join(key): data for key, data in stages.items()}
+        rows = [(n, f"{ratios[n]:.2f}", f"{1000 * taken[n]:.2f}", f"{len(sizes[n]) / 1e6:.1f}") for n in sorted(ratios)]
         show_table(("model", f"x {reference or 'talk'}", "ms an image", "MB"), rows)
         for name in given:
             if budget is not None and ratios[name] > budget:
                 raise PromotionError(f"{name} takes {ratios[name]:.2f} times as long; at most {budget:g} is allowed")
             if budget is not None and len(given[name]) > MAX_BYTES:
                 raise PromotionError(f"{name} is larger than {MAX_BYTES / 1e6:g} MB")
+
+
+def _stages(data: bytes) -> list[tuple[str, bytes]]:
+    """Of a cascade: the same file, going on to each of its stages and no further."""
+    from training.graph.stages import STAGES, answering_by, is_cascade
+
+    return [(stage, answering_by(data, number)) for number, stage in enumerate(STAGES)] if is_cascade(data) else []
+
+
+def _means(given: "Mapping[str, bytes]", timed: "Mapping[str, float]") -> dict[str, float]:
+    """Seconds an image of each cascade, as often as each stage answered its test images."""
+    from models.repository import read_metadata
+    from training.shipping.cascading import shares_told
+
+    return {
+        name: sum(
+            share * timed[f"{name}, {stage}"]
+            for share, (stage, _) in zip(shares_told(read_metadata(data)), stages, strict=True)
+        )
+        for name, data in given.items()
+        if (stages := _stages(data))
+    }

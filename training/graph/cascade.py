@@ -22,6 +22,9 @@ from training.graph.part import Nodes, Part, constants, cut, instance, scaling_c
 from training.graph.turning import LABELS
 
 _FLOOR = np.float32(1e-7)  # as Keras' epsilon, with which ``turning`` averages
+THRESHOLDS = ("threshold/1", "threshold/2")
+"""The constants under which the second and the third stage are asked."""
+
 _TURNED = range(1, LABELS)
 _AFTER_SECOND = ["after/answers", "third/rows", "third/known"]
 
@@ -53,7 +56,7 @@ def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, 
     ]
     nodes = [
         *_first_stage(small, side),
-        *_unsure("first/answers", "threshold/1", "second/"),
+        *_unsure("first/answers", THRESHOLDS[0], "second/"),
         *_any("second/rows", "second/"),
         _either("second/any", _second_stage(large), ["first/answers", "none/rows", "none/answers"], _AFTER_SECOND),
         *_any("third/rows", "third/"),
@@ -84,7 +87,7 @@ def _second_stage(large: Part) -> onnx.GraphProto:
         helper.make_node("Gather", ["image", "second/rows"], ["second/image"], axis=0),
         *instance(large, "large/", "second/", {large.image: "second/image"}),
         helper.make_node("ScatterND", ["first/answers", "second/places", "second/answers"], ["second/out"]),
-        *_unsure("second/answers", "threshold/2", "second/still/"),
+        *_unsure("second/answers", THRESHOLDS[1], "second/still/"),
         helper.make_node("Gather", ["second/rows", "second/still/rows"], ["second/left"], axis=0),
         helper.make_node("Gather", ["second/raw", "second/still/rows"], ["second/known"], axis=0),
     ]
@@ -188,7 +191,7 @@ def _numbers(thresholds: tuple[float, float]) -> Iterable[onnx.TensorProto]:
             f"axes{axes}": list(map(int, axes)),
         }
     whole |= {f"back{turn}": list((np.arange(LABELS) + turn) % LABELS) for turn in range(LABELS)}
-    parts = {"half": 0.5, "floor": _FLOOR, "threshold/1": thresholds[0], "threshold/2": thresholds[1]}
+    parts = {"half": 0.5, "floor": _FLOOR, **dict(zip(THRESHOLDS, thresholds, strict=True))}
     yield from (numpy_helper.from_array(np.array(value, np.int64), name) for name, value in whole.items())
     yield from (numpy_helper.from_array(np.array(value, np.float32), name) for name, value in parts.items())
     yield numpy_helper.from_array(np.zeros((0, LABELS), np.float32), "none/answers")

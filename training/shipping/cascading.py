@@ -1,5 +1,6 @@
 """Two published orientation models → one file that asks the large one, and all four turns, where needed."""
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from models.onnx_file import graph_sha256
 from models.repository import read_metadata
 from training.graph.cascade import cascade
 from training.graph.inference import OnnxClassifier
+from training.graph.stages import STAGES, answering_by, telling_stages
 from training.graph.turning import averages_over_turns
 from training.measuring.evaluation import Answers, ask, measure
 from training.measuring.speed import seconds_per_image
@@ -31,9 +33,7 @@ from training.shipping.versions import git_revision
 LOST = 0.001
 """Share of right answers that may be given up, on the calibration photos, against asking about all in four turns."""
 
-STAGES = ("the small network", "the large network", "four turns")
-Shares = tuple[float, float, float]
-_NEVER, _ALWAYS = 0.0, 2.0  # thresholds under which no probability lies, and every one
+_ALWAYS = 2.0  # a threshold under which every probability lies
 _RUNS = (1, 3)  # of the large network, that the second stage costs, and the third on top of it
 _TRIED = 30  # thresholds of each stage
 _BLURS = (0.0, 0.8, 1.6, 3.0)  # pixels, of golden pictures: some of them must be hard
@@ -63,8 +63,7 @@ class Parts:
 
     def stage(self, number: int) -> bytes:
         """One file that always answers by one stage: 0, 1 or 2."""
-        forced = (_ALWAYS if number > 0 else _NEVER, _ALWAYS if number > 1 else _NEVER)
-        return replace(self, thresholds=forced).composed()
+        return answering_by(self.composed(), number)
 
 
 def cascaded(small: bytes, large: bytes, photos: Manifest) -> bytes:
@@ -88,27 +87,41 @@ def cascaded(small: bytes, large: bytes, photos: Manifest) -> bytes:
         if not photos.split(split).photos:
             raise TrainingError(f"the {split} split is empty; it is needed to calibrate and measure the cascade")
     metadata = read_metadata(large)
-    parts, answers, shares = calibrated_parts(small, large, photos.split("calibration"))
+    parts, answers = calibrated_parts(small, large, photos.split("calibration"))
     data = parts.composed()
-    facts = metadata.training | _facts(read_metadata(small), metadata, parts, shares, large)
     described = metadata.model_copy(
         update={
             "graph_sha256": graph_sha256(data),
             "golden_samples": _golden_samples(parts, data, metadata),
             "against_fp32": None,
-            "training": facts,
             "git_revision": git_revision(),
             "created": datetime.now(UTC).date().isoformat(),
         }
     )
     described = with_certainty(described, answers, ORIENTATION.allowed_error, together=True)
     test = photos.split("test")
-    measured = ask(data, described.preprocessing, test, ORIENTATION)
+    measured, ends = _asked(data, described, test)
+    facts = {
+        "made of": f"{_called(read_metadata(small))}, then {_called(metadata)}, then its four turns",
+        "asked again under": f"{parts.thresholds[0]:.4f}, then {parts.thresholds[1]:.4f}",
+    }
+    facts |= _prices(parts, large, ends, measured.sources)
     metrics = measure(measured, described, test.digest(ORIENTATION.label_names))
-    return stamp(data, described.model_copy(update={"metrics": metrics}))
+    training = described.training | facts
+    return stamp(data, described.model_copy(update={"metrics": metrics, "training": training}))
 
 
-def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Parts, Answers, Shares]:
+def _called(metadata: ModelMetadata) -> str:
+    return f"{metadata.name}/{metadata.version}"
+
+
+def _asked(data: bytes, metadata: ModelMetadata, photos: Manifest) -> tuple[Answers, NDArray[np.int64]]:
+    """What a cascade answers, and the stage that gives each answer."""
+    told = ask(telling_stages(data), metadata.preprocessing, photos, ORIENTATION)
+    return replace(told, probabilities=told.probabilities[:, :-1]), told.probabilities[:, -1].astype(np.int64)
+
+
+def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Parts, Answers]:
     """Fits each stage's scaling to the answers that reach it, and finds where the next stage is asked.
 
     Args:
@@ -117,11 +130,11 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
         photos: to calibrate on.
 
     Returns:
-        The parts, what they answer together about the photos, and the share of answers that each stage gives.
+        The parts, and what they answer together about the photos.
     """
     preprocessing = read_metadata(large).preprocessing
     bare = [with_scaling(data, UNSCALED, _noise(data)) for data in (small, large)]
-    unscaled = Parts(bare[0], bare[1], bare[1], (_NEVER, _NEVER), preprocessing.height)
+    unscaled = Parts(bare[0], bare[1], bare[1], (0.0, 0.0), preprocessing.height)
     given = [ask(data, preprocessing, photos, ORIENTATION) for data in (unscaled.stage(0), bare[1])]
     averaged = averages_over_turns(given[1].probabilities)[len(ORIENTATION.labels)]
     given.append(replace(given[1], probabilities=averaged / averaged.sum(axis=1, keepdims=True)))
@@ -133,12 +146,11 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
         scalings[-1] = fit_scaling(_some(given[-1], ends == len(_RUNS)))  # hard pictures alone get there
         stages[-1] = scaled(given[-1].probabilities, scalings[-1])
     answers = np.stack(stages)[ends, np.arange(len(ends))]
-    shares = [float(np.mean(ends == stage)) for stage in range(len(STAGES))]
     files = [
         with_scaling(data, scaling, _noise(data)) for data, scaling in zip((small, large, large), scalings, strict=True)
     ]
     parts = Parts(files[0], files[1], files[2], thresholds, preprocessing.height)
-    return parts, replace(given[0], probabilities=answers), (shares[0], shares[1], shares[2])
+    return parts, replace(given[0], probabilities=answers)
 
 
 def cheapest_thresholds(stages: Sequence[NDArray[np.float32]], labels: NDArray[np.int64]) -> tuple[float, float]:
@@ -187,20 +199,22 @@ def _noise(data: bytes) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (8, *shape), dtype=np.uint8)
 
 
-def _facts(
-    small: ModelMetadata, large: ModelMetadata, parts: Parts, shares: Shares, reference: bytes
-) -> dict[str, str]:
-    """What the card says of the stages: how often each answers, and what that costs."""
+def _prices(parts: Parts, reference: bytes, ends: NDArray[np.int64], sources: Sequence[str]) -> dict[str, str]:
+    """What the card says of the stages: how often each answers, and what that costs, by source too."""
     taken = seconds_per_image({str(stage): parts.stage(stage) for stage in range(len(STAGES))} | {"": reference})
-    costs = [taken[str(stage)] / taken[""] for stage in range(len(STAGES))]
-    mean = sum(share * cost for share, cost in zip(shares, costs, strict=True))
-    each = (f"{name} {share:.1%}" for name, share in zip(STAGES, shares, strict=True))
+    costs = np.array([taken[str(stage)] / taken[""] for stage in range(len(STAGES))])
+    names, each = np.array(sources), costs[ends]
+    shares = (f"{name} {np.mean(ends == stage):.1%}" for stage, name in enumerate(STAGES))
     return {
-        "made of": f"{small.name}/{small.version}, then {large.name}/{large.version}, then its four turns",
-        "asked again under": f"{parts.thresholds[0]:.4f}, then {parts.thresholds[1]:.4f}",
-        "answered by": ", ".join(each) + ", of the calibration photos' turns",
-        "time": f"mean {mean:.2f}, best {costs[0]:.2f}, worst {costs[-1]:.2f} times one run of the large network",
+        "answered by": ", ".join(shares) + ", of the test images",
+        "time": f"mean {each.mean():.2f}, best {costs[0]:.2f}, worst {costs[-1]:.2f} times one run of the large one",
+        "mean time by source": ", ".join(f"{name} {each[names == name].mean():.2f}" for name in np.unique(names)),
     }
+
+
+def shares_told(metadata: ModelMetadata) -> tuple[float, ...]:
+    """The share of the test images that each stage answers, as the file of a cascade tells it."""
+    return tuple(float(share) / 100 for share in re.findall(r"([\d.]+)%", metadata.training.get("answered by", "")))
 
 
 def _golden_samples(parts: Parts, data: bytes, metadata: ModelMetadata) -> tuple[GoldenSample, ...]:

@@ -5,6 +5,7 @@ import pytest
 from models.errors import ExportError
 from training.graph.cascade import cascade
 from training.graph.inference import OnnxClassifier
+from training.graph.stages import answering_by, is_cascade, telling_stages
 from training.graph.turning import averages_over_turns
 from training.shipping.temperature import UNSCALED, Scaling, scaled, with_scaling
 
@@ -84,6 +85,24 @@ def test_four_turns_of_a_picture_get_answers_that_turn_with_it(compose):
     answers = compose(2, 2).predict(turned)
     for turn in range(4):
         np.testing.assert_allclose(answers[turn], np.roll(answers[0], turn), atol=1e-6)
+
+
+def test_it_can_be_made_to_tell_the_stage_of_each_answer(networks, expected):
+    small, large = (
+        with_scaling(data, scaling, noise(8, side))
+        for data, scaling, side in zip(networks, SCALINGS, (SIDE // 2, SIDE), strict=False)
+    )
+    first, second = (float(np.median(answers.max(axis=1))) for answers in expected[:2])
+    data = cascade(small, large, large, (first, second), SIDE)
+    told = OnnxClassifier(telling_stages(data)).predict(noise(40, SIDE))
+    unsure = expected[0].max(axis=1) < first, expected[1].max(axis=1) < second
+    assert told[:, 4].tolist() == np.where(unsure[0], 1 + unsure[1], 0).tolist()
+    np.testing.assert_array_equal(told[:, :4], OnnxClassifier(data).predict(noise(40, SIDE)))
+    for stage in range(3):
+        alone = OnnxClassifier(telling_stages(answering_by(data, stage))).predict(noise(3, SIDE))
+        assert alone[:, 4].tolist() == [stage] * 3
+    assert is_cascade(data)
+    assert not is_cascade(large)
 
 
 def test_a_small_network_of_the_same_side_sees_the_picture_as_it_is(networks, expected):

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,11 +10,12 @@ from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
 from models.repository import ModelRepository, read_metadata
 from training.graph.inference import OnnxClassifier
+from training.graph.stages import STAGES
 from training.measuring.evaluation import ask, judge
 from training.photos.manifest import Manifest
 from training.photos.scan import scan
 from training.photos.tasks import ORIENTATION, SELFIE
-from training.shipping.cascading import LOST, STAGES, calibrated_parts, cascaded, cheapest_thresholds
+from training.shipping.cascading import LOST, calibrated_parts, cascaded, cheapest_thresholds, shares_told
 from training.shipping.promotion import publish
 from training.shipping.stamp import stamp
 from training.shipping.temperature import UNSCALED, with_scaling
@@ -80,8 +83,7 @@ def test_where_the_small_network_is_never_wrong_nothing_else_is_asked():
 
 def test_answers_of_the_parts_are_those_of_the_file(parts, photos):
     calibration = photos.split("calibration")
-    made, answers, shares = calibrated_parts(*parts, calibration)
-    assert sum(shares) == pytest.approx(1)
+    made, answers = calibrated_parts(*parts, calibration)
     asked = ask(made.composed(), Preprocessing(height=16, width=16), calibration, ORIENTATION)
     np.testing.assert_allclose(asked.probabilities, answers.probabilities, atol=1e-4)
 
@@ -94,7 +96,9 @@ def test_a_cascade_is_measured_says_what_its_stages_do_and_knows_its_golden_samp
     assert metadata.metrics.accuracy == pytest.approx(right.mean())
     assert metadata.training["made of"] == "orientation-small/1, then orientation/1, then its four turns"
     assert all(name in metadata.training["answered by"] for name in STAGES)
+    assert sum(shares_told(metadata)) == pytest.approx(1, abs=0.002)
     assert metadata.training["time"].startswith("mean ")
+    assert re.fullmatch(r"upright\d* \d+\.\d\d", metadata.training["mean time by source"])
     assert metadata.graph_sha256 == graph_sha256(data)
     assert metadata.golden_samples
     assert OnnxClassifier(data).predict(np.zeros((3, 16, 16, 3), np.uint8)).shape == (3, 4)
@@ -115,3 +119,14 @@ def test_only_orientation_models_with_photos_to_calibrate_on(parts, photos, work
         cascaded(parts[0], selfie, photos)
     with pytest.raises(TrainingError, match="the calibration split is empty"):
         cascaded(*parts, photos.split("test"))
+
+
+def test_the_speed_of_a_cascade_is_told_by_stage_and_in_the_mean(parts, photos, tmp_path, loupe_train):
+    made, large = tmp_path / "cascade.onnx", tmp_path / "large.onnx"
+    made.write_bytes(cascaded(*parts, photos))
+    large.write_bytes(parts[1])
+    told = loupe_train("speed", made, "--reference", large)
+    assert told.exit_code == 0, told.output
+    rows = [line for line in told.output.splitlines() if "cascade.onnx" in line]
+    assert [stage for stage in STAGES if any(f", {stage}" in row for row in rows)] == list(STAGES)
+    assert len(rows) == len(STAGES) + 1  # and the mean
