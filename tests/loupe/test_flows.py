@@ -10,6 +10,7 @@ from loupe.errors import (
     BusyError,
     DeadlineError,
     ImageError,
+    ProxyError,
     RequestError,
     ServiceError,
     TooLargeError,
@@ -96,13 +97,26 @@ def test_retries_end(trouble, error):
     [
         (httpx.ReadTimeout("late"), DeadlineError),
         (httpx.Response(504), DeadlineError),
-        (httpx.Response(500), ServiceError),
+        (httpx.Response(500, json={"error": "our fault", "error_type": "RuntimeError"}), ServiceError),
         (httpx.Response(400), RequestError),
     ],
 )
 def test_what_does_not_pass_is_not_tried_again(trouble, error):
     with pytest.raises(error):
         play(FLOWS.predict(b"a", ASKED), in_turn(trouble))
+
+
+def test_a_proxy_s_own_error_is_tried_again_twice():
+    """Ray's HAProxy answers so in the place of a replica that was killed."""
+    killed = httpx.Response(500, text="Internal Server Error")
+    answer, done = play(FLOWS.predict(b"a", ASKED), in_turn(killed, httpx.Response(502)))
+    assert answer["m"].label == "a"
+    assert len(done) == 5
+    assert 0.05 <= done[1] <= 0.1 <= done[3] <= 0.2
+    sent = []
+    with pytest.raises(ProxyError, match="^the answer was 500 Internal Server Error$"):
+        play(FLOWS.predict(b"a", ASKED), lambda send: sent.append(send) or killed)
+    assert len(sent) == 3
 
 
 def test_a_deadline_that_would_pass_in_the_pause_is_not_waited_for():

@@ -8,6 +8,7 @@ LoupeError
 │   └── NotFoundError         404: no such model, or no Loupe at this address
 └── ServiceError              the service did not answer: 5xx, and answers that are not Loupe's
     ├── BusyError             429, 503: full or not ready, and so to the end of all retries
+    ├── ProxyError            500, 502 without Loupe's body: of what stands before it, or of its server where it ended
     ├── DeadlineError         408, 504, or no answer at all in time
     └── UnreachableError      nobody listens there, or the connection broke
 """
@@ -15,6 +16,8 @@ LoupeError
 import httpx
 
 _OF_IMAGES = frozenset({"UnsupportedImageError", "UndecodableImageError", "ImageTooLargeError"})
+_NOT_LOUPE_S = "HTTPError"
+_OF_PROXIES = frozenset({500, 502})
 
 
 class LoupeError(Exception):
@@ -62,6 +65,10 @@ class BusyError(ServiceError):
     """The service is full or not ready."""
 
 
+class ProxyError(ServiceError):
+    """Whatever stands before the service answered in its place."""
+
+
 class DeadlineError(ServiceError):
     """There was no answer in time."""
 
@@ -87,6 +94,8 @@ def error_of(response: httpx.Response) -> LoupeError:
     sentence, error_type = _told(response)
     status = response.status_code
     otherwise: type[LoupeError] = ServiceError if status >= 500 else RequestError
+    if error_type == _NOT_LOUPE_S and status in _OF_PROXIES:
+        otherwise = ProxyError
     if error_type in _OF_IMAGES and status not in _STATUSES:
         otherwise = ImageError
     return _STATUSES.get(status, otherwise)(sentence, error_type, status)
@@ -111,4 +120,4 @@ def _told(response: httpx.Response) -> tuple[str, str]:
         body = response.json()
         return str(body["error"]), str(body["error_type"])
     except (ValueError, KeyError, TypeError):
-        return f"the answer was {response.status_code} {response.reason_phrase}", "HTTPError"
+        return f"the answer was {response.status_code} {response.reason_phrase}", _NOT_LOUPE_S

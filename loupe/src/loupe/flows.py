@@ -16,6 +16,7 @@ from loupe.errors import (
     BusyError,
     ImageError,
     LoupeError,
+    ProxyError,
     ServiceError,
     TooLargeError,
     UnreachableError,
@@ -27,6 +28,8 @@ from loupe.second_looks import Correction, Drift, Explanation, drawing_of
 
 _PNG = "image/png"
 _RAW = "application/octet-stream"
+_PROXY_S_RETRIES = 2
+"""A replica that ends costs one or two; more of them come from a fault that stays."""
 
 Exif = Literal["apply", "ignore"]
 Method = Literal["tag", "pixels"]
@@ -179,6 +182,7 @@ class Flows:
 
     def _persist(self, send: Send, patience: Patience) -> Flow[httpx.Response]:
         """Asks until there is an answer, or an error that will not pass by itself."""
+        proxied = 0
         while True:
             retry_after = None
             try:
@@ -191,7 +195,9 @@ class Flows:
                 if answer.is_success:
                     return answer
                 failure, retry_after = error_of(answer), answer.headers.get("Retry-After")
-            pause_s = patience.pause_s(retry_after) if isinstance(failure, BusyError | UnreachableError) else None
+            proxied += isinstance(failure, ProxyError)
+            passes = isinstance(failure, BusyError | UnreachableError | ProxyError) and proxied <= _PROXY_S_RETRIES
+            pause_s = patience.pause_s(retry_after) if passes else None
             if pause_s is None:
                 raise failure
             yield Pause(pause_s)
