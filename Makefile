@@ -114,7 +114,7 @@ lock: .venv-uv/made  ## resolves requirements/*.txt anew, keeping versions that 
 	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra tracing --output-file requirements/serving.txt
 	$(compile) pyproject.toml --extra serving-gpu --extra grpc --extra heif --extra tracing --output-file requirements/serving-gpu.txt
 	$(compile) pyproject.toml loupe/pyproject.toml --extra serving --extra grpc --extra heif --extra parquet --extra tracing --extra signing --extra training \
-		--extra search --extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
+		--extra workers --extra search --extra tracking --extra loadtest --group dev --output-file requirements/dev.txt
 	$(compile) pyproject.toml --extra serving --extra grpc --extra heif --extra tracing --extra parquet --extra store --extra ray \
 		--extra spark --group scale --constraint requirements/serving.txt --no-annotate --output-file requirements/scale.txt
 	for peer in $(peers); do { grep -oE '^(onnxruntime|pillow)==[^ ]+' requirements/serving.txt; echo $$peer; } | \

@@ -43,6 +43,7 @@ _LONG = (
     "training/examples/",
     "training/fitting/test_devices.py::test_two_devices_learn",
     "training/fitting/test_fit.py::test_what_is_learned_from_small_pictures",
+    "training/pipeline/test_together.py::test_a_killed_worker",
     "training/pipeline/test_sizes.py::test_the_figures_are_those_of_files_exported_so",
 )
 """What takes half a minute and more, and whose parts others test, and the talks' examples: for ``make long``."""

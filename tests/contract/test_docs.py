@@ -44,6 +44,7 @@ NOT_RUN = {
     ("protocols.md", "LOUPE_GRPC_PORT=8001 make serve"): "the server of each page is started so",
     ("scale.md", "--engine ray"): "make test-scale: tests/serving/scaleout/test_ray_data.py",
     ("scale.md", "serve run"): "make test-scale: tests/serving/scaleout/test_ray_serve.py",
+    ("scale.md", "--workers"): "make long: tests/training/pipeline/test_together.py",
     ("scale.md", "mapInArrow(score"): "make test-scale: tests/serving/scaleout/test_spark.py",
     ("upright.md", "originalPath"): "no Immich runs here",
     ("upright.md", "photoprism index"): "no PhotoPrism runs here",

@@ -15,6 +15,7 @@ from training.reporting.terminal import one_sentence, say, show_counts, show_met
 if TYPE_CHECKING:
     from keras.callbacks import Callback
 
+    from training.fitting.workers import Workers
     from training.pipeline.beginning import Run
 
 _RUNS = Path("runs")
@@ -71,6 +72,10 @@ def train(
     run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/<name>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="GPUs (or CPU devices) that share each batch.")] = 1,
+    workers: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT,…", help="Learn on several machines; the same list on each.")
+    ] = None,
+    worker: Annotated[int | None, typer.Option(help="Which of --workers this one is, from 0.")] = None,
     mlflow: Annotated[Path | None, typer.Option(metavar="DIR", help="Log to MLflow in this folder too.")] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish the measured model.")] = False,
     allow_leaks: Annotated[
@@ -80,18 +85,42 @@ def train(
 ) -> None:
     """Photos to a measured model: manifest, fit, export, calibrate, evaluate and, if asked, publish."""
     with one_sentence():
+        together = _workers(workers, worker, devices)
         current = _begin(photos, task, name, run, allow_leaks)
         folder = current.folder.path
         show_counts(current.manifest)
+        if together:
+            _learn_together(current, together, resume, mlflow)
+            if not together.first:
+                return
         import_keras()
         from training.pipeline import judging, pipeline
 
-        pipeline.train(current, resume=resume, devices=devices, callbacks=_callbacks(mlflow, current))
+        if not together:
+            pipeline.train(current, resume=resume, devices=devices, callbacks=_callbacks(mlflow, current))
         pipeline.export_run(current)
         show_metrics(judging.evaluate_run(current))
         say(f"wrote {folder}/model.onnx, MODEL_CARD.md and report.png")
         if publish:
             publish_file(folder, models)
+
+
+def _workers(text: str | None, number: int | None, devices: int) -> "Workers | None":
+    if text is None and number is None:
+        return None
+    if text is None or devices > 1:
+        raise TrainingError("--worker goes with --workers, and not with --devices: all of a worker's devices learn")
+    from training.fitting.workers import Workers
+
+    return Workers.parse(text, number)
+
+
+def _learn_together(run: "Run", workers: "Workers", resume: bool, mlflow: Path | None) -> None:
+    from training.pipeline.together import train_together
+
+    train_together(run, workers, resume=resume, mlflow=mlflow)
+    if not workers.first:
+        say(f"{workers.told(workers.number)} is done; {workers.told(0)} makes the model")
 
 
 def _begin(photos: list[Path], task: str | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":

@@ -1,4 +1,4 @@
-"""One training on several devices of this machine: each gets its share of every batch, gradients are averaged.
+"""One training on several devices, of one machine or more: each gets its share of a batch, gradients are averaged.
 
 TensorFlow drops the batches it fetched ahead when the first two epochs begin, so other photos are drawn than on one
 device, and a resumed run is not the uninterrupted one to the last bit.
@@ -33,6 +33,37 @@ def on_devices(count: int, batch_size: int) -> Iterator[None]:
         raise TrainingError(f"several devices need Keras on {' or '.join(_DISTRIBUTED)}, not on {backend}")
     with _DISTRIBUTED[backend](count):
         yield
+
+
+@contextmanager
+def on_machines(coordinator: str, number: int, of: int, batch_size: int) -> Iterator[list[str]]:
+    """Within it, networks are built, and fitted, on the devices of several machines; Keras must stand on JAX.
+
+    Args:
+        coordinator: ``host:port``; the first process listens there.
+        number: of this process, from 0.
+        of: processes.
+        batch_size: of all of them together.
+
+    Yields:
+        The names of this machine's devices.
+
+    Raises:
+        TrainingError: the machines have different devices, or the batch cannot be shared evenly.
+    """
+    import jax
+
+    jax.distributed.initialize(
+        coordinator, of, number, cluster_detection_method="deactivate", coordinator_bind_address=coordinator
+    )
+    here, everywhere = jax.local_device_count(), jax.device_count()
+    if here * of != everywhere:
+        raise TrainingError(f"each worker must have as many devices; this one has {here}, all have {everywhere}")
+    if batch_size % everywhere:
+        raise TrainingError(f"a batch of {batch_size} cannot be shared evenly by {everywhere} devices")
+    with _jax(everywhere):
+        yield [str(device) for device in jax.local_devices()]
+    jax.distributed.shutdown()  # type: ignore[no-untyped-call]  # not after an error: it would wait for the others
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,8 +18,10 @@ from training.fitting.run_folder import History, RunFolder, best_epoch
 from training.networks import architectures
 from training.networks.efficientnet_lite import freeze, load_imagenet_weights
 from training.networks.published_weights import load_published_weights
-from training.photos.dataset import Batch, Photos, ValidationBatches, steps_per_epoch, training_batches
+from training.photos.dataset import Batch, Photos, steps_per_epoch, training_batches
+from training.photos.share import WHOLE, Share
 from training.photos.tasks import Task
+from training.photos.validation import SharedValidation, ValidationBatches
 
 Logs = dict[str, float] | None
 
@@ -32,6 +35,7 @@ def fit(
     *,
     resume: bool,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    share: Share = WHOLE,
 ) -> History:
     """Trains until the last epoch, or until validation accuracy has not risen for ``patience`` epochs.
 
@@ -45,12 +49,13 @@ def fit(
         run: the folder of this run.
         resume: goes on after the last finished epoch of the run folder, if there is one.
         callbacks: asked after ours.
+        share: of each batch that this process makes; all but the first are silent, and write no TensorBoard logs.
 
     Returns:
         The history, one entry an epoch.
 
     Raises:
-        TrainingError: the loss became NaN or infinite.
+        TrainingError: the loss became NaN or infinite, or a batch cannot be shared evenly.
     """
     keras.utils.set_random_seed(recipe.fit.seed)
     steps = steps_per_epoch(train, recipe.fit.batch_size)
@@ -69,21 +74,23 @@ def fit(
         recipe.fit.seed,
         epoch,
         balanced=recipe.fit.balanced,
+        share=share,
     )
+    alone = [] if share.number else [keras.callbacks.TensorBoard(run.tensorboard)]
     model.fit(
         _targets_for(model, batches),
         steps_per_epoch=steps,
         initial_epoch=epoch,
         epochs=recipe.fit.epochs,
-        validation_data=_Targets(model, ValidationBatches(validation, task, recipe.fit.batch_size)),
+        validation_data=_Targets(model, _validation(validation, task, recipe, share)),
         callbacks=[
             keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.TensorBoard(run.tensorboard),
+            *alone,
             _Bookkeeping(run, recipe, min(steps * recipe.fit.batch_size, len(train.pixels))),
             *callbacks,
         ],
         shuffle=False,  # the batches come shuffled
-        verbose=1 if sys.stdout.isatty() else 2,
+        verbose=0 if share.number else 1 if sys.stdout.isatty() else 2,
     )
     return run.history()
 
@@ -109,7 +116,7 @@ def _compiled(recipe: Recipe, task: Task, steps: int) -> keras.Model:
         loss=keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
         if _is_sigmoid(model)
         else keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],  # of several processes' validation, some places are empty
     )
     return model
 
@@ -181,17 +188,22 @@ def _targets_for(model: keras.Model, batches: Iterator[Batch]) -> Iterator[Batch
         yield pixels, _target(model, one_hot)
 
 
+def _validation(photos: Photos, task: Task, recipe: Recipe, share: Share) -> keras.utils.PyDataset:
+    batches = ValidationBatches(photos, task, recipe.fit.batch_size)
+    return batches if share == WHOLE else SharedValidation(batches, share)
+
+
 class _Targets(keras.utils.PyDataset):  # type: ignore[misc]
-    def __init__(self, model: keras.Model, batches: ValidationBatches) -> None:
+    def __init__(self, model: keras.Model, batches: keras.utils.PyDataset) -> None:
         super().__init__()
         self._model, self._batches = model, batches
 
     def __len__(self) -> int:
         return len(self._batches)
 
-    def __getitem__(self, index: int) -> Batch:
-        pixels, one_hot = self._batches[index]
-        return pixels, _target(self._model, one_hot)
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
+        pixels, one_hot, *weights = self._batches[index]
+        return pixels, _target(self._model, one_hot), *weights
 
 
 def _is_over(history: History, recipe: Recipe) -> bool:

@@ -81,6 +81,17 @@ class RunFolder:
         for path in (*self._checkpoints().values(), self.best_weights, self.history_file):
             path.unlink(missing_ok=True)
 
+    def kept(self) -> dict[str, bytes]:
+        """The files that a run goes on from, by name: of a run that has none, nothing."""
+        files = [path for _, path in sorted(self._checkpoints().items())][-1:]
+        return {path.name: path.read_bytes() for path in [*files, self.history_file]} if files else {}
+
+    def take(self, kept: Mapping[str, bytes]) -> None:
+        """Makes these files, and no others, what the run goes on from."""
+        self.clear()
+        for name, data in kept.items():
+            (self.path / Path(name).name).write_bytes(data)
+
     def save_checkpoint(self, model: "keras.Model", epoch: int) -> None:
         """Keeps weights and optimizer after ``epoch`` epochs; older checkpoints go once this one is whole."""
         older = self._checkpoints()

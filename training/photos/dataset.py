@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -19,6 +19,7 @@ from models.errors import TrainingError
 from models.preprocessing import Preprocessing
 from training.photos.augmentation import Augmentation
 from training.photos.manifest import Manifest, Photo
+from training.photos.share import WHOLE, Share
 from training.photos.tasks import Task, turn_array
 
 _PART = 16  # samples of a batch that one thread makes; with fewer, handing them over costs more than small ones take
@@ -73,7 +74,7 @@ def _index(photo: Photo, task: Task) -> int:
 
 def _decode_all(manifest: Manifest, preprocessing: Preprocessing, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    partial = path.with_name(f"{path.stem}-{uuid4().hex}.partial")  # several workers may share a disk
     shape = (len(manifest.photos), *preprocessing.shape)
     pixels = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
 
@@ -103,16 +104,21 @@ def training_batches(
     first_epoch: int = 0,
     *,
     balanced: bool = False,
+    share: Share = WHOLE,
 ) -> Iterator[Batch]:
     """Yields shuffled batches for ever, ``steps_per_epoch`` an epoch.
 
     An epoch shows each photo at most once or, ``balanced``, draws as many by ``sampling_weights``.
 
     Every random choice depends on ``seed``, the epoch and the place in it alone, so that training that goes on at
-    ``first_epoch`` sees what it would have seen without the interruption.
+    ``first_epoch`` sees what it would have seen without the interruption, and ``share`` of a batch is what it is in the
+    whole one.
 
     Yields:
         ``uint8[B,H,W,C]`` and one-hot ``float32[B,K]``.
+
+    Raises:
+        TrainingError: a batch cannot be shared evenly.
     """
     epoch = first_epoch
     weights = sampling_weights(photos) if balanced else None
@@ -124,7 +130,10 @@ def training_batches(
             )
             for step in range(steps_per_epoch(photos, batch_size)):
                 chosen = np.sort(shuffled[step * batch_size : (step + 1) * batch_size])
-                starts = range(0, len(chosen), _PART)
+                mine = share.within(len(chosen))
+                # A picture mixed into mine may be any of the batch.
+                first, stop = (0, len(chosen)) if augmentation.mixup else (mine.start // _PART * _PART, mine.stop)
+                starts = range(first, stop, _PART)
                 seeds = [(seed, epoch, step, start) for start in starts]
                 parts = pool.map(draw, (chosen[start : start + _PART] for start in starts), seeds)
                 pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -132,7 +141,8 @@ def training_batches(
                     pixels = mixed_within_labels(
                         pixels, labels, augmentation.mixup, np.random.default_rng((seed, epoch, step))
                     )
-                yield pixels, one_hot(labels, len(task.labels))
+                mine = slice(mine.start - first, mine.stop - first)
+                yield pixels[mine], one_hot(labels[mine], len(task.labels))
             epoch += 1
 
 
@@ -194,29 +204,3 @@ def _part(
         return np.stack(changed), photos.labels[chosen]
     turns = rng.integers(len(task.labels), size=len(chosen))
     return np.stack([turn_array(pixels, int(turn)) for pixels, turn in zip(changed, turns, strict=True)]), turns
-
-
-class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """All samples in order, unchanged: each photo once or, where labels are made by turning, in all four turns."""
-
-    def __init__(self, photos: Photos, task: Task, batch_size: int) -> None:
-        super().__init__()
-        self._photos, self._task, self._batch_size = photos, task, batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self._photos.pixels) * self._task.samples_per_photo // self._batch_size)
-
-    def __getitem__(self, batch: int) -> Batch:
-        """``uint8[B,H,W,C]`` and one-hot ``float32[B,K]``."""
-        count = len(self._photos.pixels) * self._task.samples_per_photo
-        samples = range(batch * self._batch_size, min(count, (batch + 1) * self._batch_size))
-        drawn = [self._at(sample) for sample in samples]
-        return np.stack([pixels for pixels, _ in drawn]), one_hot(
-            np.array([label for _, label in drawn]), len(self._task.labels)
-        )
-
-    def _at(self, sample: int) -> tuple[NDArray[np.uint8], int]:
-        index, turns = divmod(sample, self._task.samples_per_photo)
-        if self._task.made_by == "folder":
-            return self._photos.pixels[index], int(self._photos.labels[index])
-        return turn_array(self._photos.pixels[index], turns), turns

@@ -10,7 +10,7 @@ from training.fitting.devices import on_devices
 from training.fitting.fit import fit, new_network
 from training.graph.export import export
 from training.graph.turning import averaged_over_turns
-from training.photos.dataset import load_photos
+from training.photos.dataset import Photos, load_photos
 from training.pipeline.beginning import Run
 from training.shipping.calibration import calibrated
 from training.shipping.stamp import describe
@@ -21,10 +21,17 @@ PARITY_PICTURES = 64
 
 def train(run: Run, *, resume: bool, devices: int = 1, callbacks: Sequence[keras.callbacks.Callback] = ()) -> None:
     """Fits the network on the training split, watched on the validation split."""
-    learned = load_photos(run.manifest.split("train"), run.task, run.recipe.training_input, run.cache)
-    watched = load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache)
+    learned, watched = photos_to_learn(run)
     with on_devices(devices, run.recipe.fit.batch_size):
         fit(run.recipe, run.task, learned, watched, run.folder, resume=resume, callbacks=callbacks)
+
+
+def photos_to_learn(run: Run) -> tuple[Photos, Photos]:
+    """The training and the validation split, decoded."""
+    return (
+        load_photos(run.manifest.split("train"), run.task, run.recipe.training_input, run.cache),
+        load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache),
+    )
 
 
 def export_run(run: Run) -> None:

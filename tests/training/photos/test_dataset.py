@@ -14,7 +14,6 @@ from training.photos.augmentation import Augmentation
 from training.photos.dataset import (
     Batch,
     Photos,
-    ValidationBatches,
     load_photos,
     mixed_within_labels,
     one_hot,
@@ -23,7 +22,9 @@ from training.photos.dataset import (
     training_batches,
 )
 from training.photos.scan import scan
+from training.photos.share import WHOLE, Share
 from training.photos.tasks import ORIENTATION, SELFIE, task_named, turn_array
+from training.photos.validation import SharedValidation, ValidationBatches
 
 SMALL = Preprocessing(height=24, width=24)
 SHAPE = SMALL.shape
@@ -49,6 +50,24 @@ def assert_same(ours: list[Batch], others: list[Batch]) -> None:
     for (pixels, labels), (other_pixels, other_labels) in zip(ours, others, strict=True):
         np.testing.assert_array_equal(pixels, other_pixels)
         np.testing.assert_array_equal(labels, other_labels)
+
+
+@pytest.mark.parametrize("augmentation", [CHANGES, CHANGES.model_copy(update={"mixup": 0.9})], ids=["apart", "mixed"])
+def test_workers_shares_together_are_the_whole_batch(workshop, augmentation):
+    photos, task = workshop.halves(130, SHAPE), workshop.two_labels()
+
+    def drawn(share: Share) -> list[Batch]:
+        return list(islice(training_batches(photos, task, augmentation, SHAPE, 60, 1, share=share), 3))
+
+    shares = zip(*(drawn(Share(number, 3)) for number in range(3)), strict=True)
+    assert_same(
+        drawn(WHOLE), [tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True)) for parts in shares]
+    )
+
+
+def test_a_batch_that_cannot_be_shared_is_told(cached):
+    with pytest.raises(TrainingError, match=r"^a batch of 6 cannot be shared evenly by 4 workers$"):
+        next(training_batches(cached, ORIENTATION, CHANGES, SHAPE, 64, 1, share=Share(0, 4)))
 
 
 def test_photos_are_decoded_by_the_one_decoder(manifest, cached, upright_photos):
@@ -203,3 +222,16 @@ def test_validation_shows_a_folder_s_photos_once(workshop):
     samples = list(all_of(ValidationBatches(photos, workshop.two_labels(), 4)))
     assert [label for _, label in samples] == photos.labels.tolist()
     np.testing.assert_array_equal([picture for picture, _ in samples], photos.pixels)
+
+
+def test_workers_validation_together_has_each_sample_once_and_means_over_samples(workshop):
+    photos = workshop.halves(10, SHAPE)
+    whole = ValidationBatches(photos, workshop.two_labels(), 4)
+    parts = [SharedValidation(whole, Share(number, 2)) for number in range(2)]
+    assert [len(part) for part in parts] == [3, 3]
+    shown = np.concatenate([part[batch][0] for batch in range(3) for part in parts])
+    weights = np.concatenate([part[batch][2] for batch in range(3) for part in parts])
+    assert len(shown) == 12
+    np.testing.assert_array_equal(shown[weights > 0], photos.pixels)
+    losses = np.arange(10.0)
+    assert (weights[weights > 0] * losses).sum() / 12 == pytest.approx(losses.mean())
