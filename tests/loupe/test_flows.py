@@ -114,7 +114,7 @@ def test_a_proxy_s_own_error_is_tried_again_twice():
     assert len(done) == 5
     assert 0.05 <= done[1] <= 0.1 <= done[3] <= 0.2
     sent = []
-    with pytest.raises(ProxyError, match="^the answer was 500 Internal Server Error$"):
+    with pytest.raises(ProxyError, match=r"^the answer was 500 Internal Server Error$"):
         play(FLOWS.predict(b"a", ASKED), lambda send: sent.append(send) or killed)
     assert len(sent) == 3
 

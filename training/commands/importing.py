@@ -14,6 +14,17 @@ from training.reporting.terminal import one_sentence, say
 if TYPE_CHECKING:
     from models.preprocessing import Preprocessing
     from training.shipping.foreign_graph import ForeignGraph
+    from training.shipping.origin import Origin
+
+
+_UNTOLD: dict[str, Any] = {
+    "size": None,
+    "mean": "0.485,0.456,0.406",  # ImageNet's
+    "std": "0.229,0.224,0.225",
+    "fit": "center_crop",
+    "crop": 1.0,
+    "resample": "bilinear",
+}
 
 
 class Layout(StrEnum):
@@ -40,8 +51,14 @@ class Output(StrEnum):
 
 
 def import_command(
-    model: Annotated[Path, typer.Argument(help="The ONNX file of a classifier with one float32 input.")],
-    name: Annotated[str, typer.Option(help="Its name in the repository.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="The ONNX file of a classifier with one float32 input; a folder in Hugging Face's layout, or "
+            "hf://owner/name in their cache; models:/name/alias in MLflow's registry."
+        ),
+    ],
+    name: Annotated[str | None, typer.Option(help="Its name in the repository; one of Loupe's own has one.")] = None,
     labels: Annotated[
         str | None,
         typer.Option(help="In the output's order, with commas, or a file with one a line; else those in the file."),
@@ -49,22 +66,26 @@ def import_command(
     size: Annotated[
         str | None, typer.Option(help="Height and width of the input in pixels, 224 or 224x224; else the file's.")
     ] = None,
-    mean: Annotated[str, typer.Option(help="By channel, for pixels in [0, 1].")] = "0.485,0.456,0.406",
-    std: Annotated[str, typer.Option(help="By channel, for pixels in [0, 1].")] = "0.229,0.224,0.225",
+    mean: Annotated[
+        str | None, typer.Option(help="By channel, for pixels in [0, 1]; else as told beside it, or ImageNet's.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="By channel, for pixels in [0, 1]; else as told beside it, or ImageNet's.")
+    ] = None,
     layout: Annotated[Layout, typer.Option(help="Order of the input's axes; `auto` asks the file.")] = Layout.AUTO,
     channels: Annotated[
         Channels, typer.Option(help="Order of the colours: `bgr` for models trained with OpenCV.")
     ] = Channels.RGB,
     output: Annotated[Output, typer.Option(help="What the graph gives; `auto` asks it.")] = Output.AUTO,
     fit: Annotated[
-        str, typer.Option(help="How a picture meets the input: `center_crop` or `squeeze`.")
-    ] = "center_crop",
+        str | None, typer.Option(help="How a picture meets the input: `center_crop`, by default, or `squeeze`.")
+    ] = None,
     crop: Annotated[
-        float, typer.Option(help="Share of the picture that is kept, about its centre; timm's crop_pct.")
-    ] = 1.0,
+        float | None, typer.Option(help="Share of the picture that is kept, about its centre; timm's crop_pct.")
+    ] = None,
     resample: Annotated[
-        str, typer.Option(help="Filter: `bilinear`, `bicubic` or `box`; timm's interpolation.")
-    ] = "bilinear",
+        str | None, typer.Option(help="Filter: `bilinear`, by default, `bicubic` or `box`; timm's interpolation.")
+    ] = None,
     description: Annotated[str, typer.Option(help="One sentence for people.")] = "Imported classifier.",
     models: ModelsOption = SHIPPED,
 ) -> None:
@@ -74,16 +95,25 @@ def import_command(
     """
     from models.repository import ModelRepository
     from training.shipping import foreign_graph, importing, promotion
+    from training.shipping.origin import origin_of
     from training.shipping.wrapping import Normalisation
 
-    with one_sentence():
-        graph = foreign_graph.read_graph(model)
+    given = {"size": size, "mean": mean, "std": std, "fit": fit, "crop": crop, "resample": resample}
+    with one_sentence(), origin_of(model) as origin:
+        if origin.is_loupe_s:
+            path = promotion.publish(origin.file.read_bytes(), ModelRepository(models), require_metrics=False)
+            say(f"published {path}")
+            return
+        if name is None:
+            raise typer.BadParameter("name it with --name", param_hint="--name")
+        told = _UNTOLD | origin.facts | {key: value for key, value in given.items() if value is not None}
+        graph = foreign_graph.read_graph(origin.file)
         order = _order(layout, graph)
-        normalisation = Normalisation(_numbers(mean), _numbers(std), order, channels.value)
-        facts = {"channels": len(normalisation.mean), "fit": fit, "crop": crop, "resample": resample}
-        preprocessing = _preprocessing(_size(size, graph, order) | facts)
-        named = _labels(labels) if labels is not None else _carried(graph, model)
-        foreign = importing.ForeignModel(name, description, named, normalisation, output.value, model.name)
+        normalisation = Normalisation(_numbers(told["mean"]), _numbers(told["std"]), order, channels.value)
+        facts = {"channels": len(normalisation.mean)} | {key: told[key] for key in ("fit", "crop", "resample")}
+        preprocessing = _preprocessing(_size(told["size"], graph, order) | facts)
+        named = _labels(labels) if labels is not None else _carried(graph, origin)
+        foreign = importing.ForeignModel(name, description, named, normalisation, output.value, origin.told)
         data = importing.import_onnx(graph, preprocessing, foreign)
         path = promotion.publish(data, ModelRepository(models), require_metrics=False)
         say(f"published {path}; it is certain of nothing until `loupe-train calibrate {path} PHOTOS`")
@@ -101,13 +131,13 @@ def _labels(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def _carried(graph: "ForeignGraph", model: Path) -> tuple[str, ...]:
+def _carried(graph: "ForeignGraph", origin: "Origin") -> tuple[str, ...]:
     """The labels that the file has, which are told: not every property that looks like labels need be them."""
     from training.shipping.carried_labels import carried_labels
 
-    found = carried_labels({entry.key: entry.value for entry in graph.proto.metadata_props})
+    found = carried_labels({entry.key: entry.value for entry in graph.proto.metadata_props}) or origin.labels
     if found is None:
-        raise TrainingError(f"{model} carries no labels; name them with --labels, in the order of its output")
+        raise TrainingError(f"{origin.told} carries no labels; name them with --labels, in the order of its output")
     key, labels = found
     few = ", ".join(labels[:10]) + ", …" * (len(labels) > 10)
     say(f"{counted(len(labels), 'label')} from the file's `{key}`: {few}")

@@ -60,7 +60,7 @@ def test_help_comes_without_tensorflow():
         ("tain",),
         ("train",),
         ("train", "recipe.toml", "photos", "--epochs", "3"),
-        ("import", "model.onnx", "--labels", "a,b"),
+        ("import", onnx.__file__, "--labels", "a,b"),
         ("import", "m.onnx", "--name", "x", "--labels", "a,b", "--size", "8", "--layout", "hwc"),
         ("publish", "run", "--version", "0"),
     ],
