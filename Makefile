@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Bytecode is kept: without, each of the hundreds of programs that the tests start would compile all its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test long test-scale kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
+.PHONY: help setup serve test long test-scale engines kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -33,6 +33,8 @@ dev := .venv-dev/bin
 peers := litserve bentoml mlserver nvidia-pytriton
 uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
 pytest := $(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Ray listens on every interface, so it gets a network without any.
+alone = unshare --net --pid --fork --kill-child --mount-proc --map-root-user sh -c 'ip link set lo up && exec "$$@"' -
 compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 
 help:  ## lists these targets
@@ -53,8 +55,10 @@ long: .venv-dev/synced-dev  ## runs the tests of minutes each, which make test l
 	$(pytest) -m long $(ARGS)
 
 test-scale: .venv-scale/synced-scale  ## Spark, Ray and S3, in a network of its own: ARGS='-k twice'
-	unshare --net --pid --fork --kill-child --mount-proc --map-root-user sh -c 'ip link set lo up && exec "$$@"' - \
-		.venv-scale/bin/python -m pytest --timeout 300 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
+	$(alone) .venv-scale/bin/python -m pytest --timeout 300 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
+
+engines: .venv-scale/synced-scale  ## pictures a second of one machine, Ray and Spark: ARGS='--pictures 20000 --page docs/scale.md'
+	$(alone) .venv-scale/bin/python -m loadtest.engines $(ARGS)
 
 kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \
