@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # Bytecode is kept: without, each of the hundreds of programs that the tests start would compile all its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test long test-scale engines kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
+.PHONY: help setup serve test long test-scale engines on-ray kills fuzz soak check fix train loadtest bench capacity audit examples image release lock proto
 
 RECIPE = training/recipes/orientation_talk.toml
 TARGET = cpu
@@ -55,10 +55,13 @@ long: .venv-dev/synced-dev  ## runs the tests of minutes each, which make test l
 	$(pytest) -m long $(ARGS)
 
 test-scale: .venv-scale/synced-scale  ## Spark, Ray and S3, in a network of its own: ARGS='-k twice'
-	$(alone) .venv-scale/bin/python -m pytest --timeout 300 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
+	$(alone) .venv-scale/bin/python -m pytest --timeout 600 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
 
 engines: .venv-scale/synced-scale  ## pictures a second of one machine, Ray and Spark: ARGS='--pictures 20000 --page docs/scale.md'
 	$(alone) .venv-scale/bin/python -m loadtest.engines $(ARGS)
+
+on-ray: .venv-scale/synced-scale  ## CPU of a request through Ray Serve, beside plain Loupe's, in turns: ARGS='--rounds 5'
+	$(alone) .venv-scale/bin/python -m loadtest.on_ray $(ARGS)
 
 kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \
@@ -144,11 +147,11 @@ proto: .venv-dev/synced-dev  ## generates the gRPC messages and stubs from their
 
 # The stamp's name says which lock the environment holds: onnxruntime and onnxruntime-gpu never meet in one.
 # The client is installed where it is tested, and not where it is asked.
-.venv-dev/synced-dev: loupe/pyproject.toml
+.venv-dev/synced-dev .venv-scale/synced-scale: loupe/pyproject.toml
 .venv/synced-% .venv-dev/synced-% .venv-scale/synced-%: requirements/%.txt requirements/build.txt pyproject.toml .venv-uv/made
 	[ -x $(@D)/bin/python ] || $(uv) venv --quiet --clear --python .venv-uv/bin/python $(@D)
 	rm -f $(@D)/synced-*
 	$(uv) pip sync --python $(@D) --require-hashes $<
 	$(uv) pip install --quiet --python $(@D) --no-deps --build-constraints requirements/build.txt \
-		--editable . $(if $(filter .venv-dev,$(@D)),--editable ./loupe)
+		--editable . $(if $(filter .venv-dev .venv-scale,$(@D)),--editable ./loupe)
 	touch $@

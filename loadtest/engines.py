@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import typer
 
 from loadtest.pages import put
 from loadtest.photos import jpeg
-from loadtest.processes import children, resident_mb
+from loadtest.processes import below, resident_mb
 
 _SIZE, _KINDS, _ONE_BROKEN_IN = (320, 240), 64, 500
 _LOUPE = [sys.executable, "-m", "serving.commands.cli", "score"]
@@ -103,18 +103,12 @@ def run(engine: str, command: list[str], photos: Path, out: Path) -> Scored:
 
 def _kill(pid: int, wanted: Callable[[bytes], bool]) -> bool:
     """Kills the first process below ``pid`` whose command line is wanted; tells whether there was one."""
-    for child in _below(pid):
+    for child in below(pid):
         with suppress(OSError):
             if wanted(Path(f"/proc/{child}/cmdline").read_bytes()):
                 os.kill(child, signal.SIGKILL)
                 return True
     return False
-
-
-def _below(pid: int) -> Iterator[int]:
-    for child in children(pid):
-        yield child
-        yield from _below(child)
 
 
 def digest(out: Path) -> str:

@@ -58,7 +58,14 @@ def server(
 
 @contextmanager
 def listening(
-    command: Sequence[str], cores: Cores, settings: Mapping[str, str], ready: str, log: Path
+    command: Sequence[str],
+    cores: Cores,
+    settings: Mapping[str, str],
+    ready: str,
+    log: Path,
+    *,
+    port: int = 0,
+    start_s: float = _START_S,
 ) -> Iterator[tuple[str, int]]:
     """Starts a program that takes its port from ``PORT``; yields its URL and process id once ``ready`` is answered.
 
@@ -68,11 +75,13 @@ def listening(
         settings: added to the environment.
         ready: path that is answered with 200 when it is.
         log: what it prints goes there.
+        port: where it listens, if it takes none; 0: a free one.
+        start_s: how long it may take to be ready.
 
     Raises:
         RuntimeError: it ended, or was not ready in time.
     """
-    port = _free_port()
+    port = port or _free_port()
     environment = dict(os.environ) | dict(settings) | {"PORT": str(port)}
     with (
         log.open("wb") as printed,
@@ -82,7 +91,7 @@ def listening(
     ):
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait(process, url, ready, log)
+            _wait(process, url, ready, log, start_s)
             yield url, process.pid
         finally:
             stop(process)
@@ -90,7 +99,7 @@ def listening(
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
     """Ends a process that leads a session, and whatever is left of its children."""
-    tree = [process.pid, *_descendants(process.pid)]
+    tree = [process.pid, *below(process.pid)]
     process.terminate()
     try:
         process.wait(10)
@@ -110,7 +119,7 @@ def on_cores(command: Sequence[str], cores: Cores | None) -> list[str]:
 
 def cpu_s(pid: int) -> float:
     """Seconds of CPU that a process and its living children have taken so far."""
-    return sum(map(_own_cpu_s, (pid, *_descendants(pid))))
+    return sum(map(own_cpu_s, (pid, *below(pid))))
 
 
 def loop_cpu_s(pid: int) -> float:
@@ -121,7 +130,7 @@ def loop_cpu_s(pid: int) -> float:
 def resident_mb(pid: int, peak: bool = False) -> float:
     """Megabytes of memory that a process and its children hold, or held at most (each at its own time)."""
     wanted = "VmHWM:" if peak else "VmRSS:"
-    return sum(_status_kib(one, wanted) for one in (pid, *_descendants(pid))) * 1024 / 1e6
+    return sum(_status_kib(one, wanted) for one in (pid, *below(pid))) * 1024 / 1e6
 
 
 def _status_kib(pid: int, wanted: str) -> int:
@@ -129,16 +138,18 @@ def _status_kib(pid: int, wanted: str) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith(wanted))
 
 
-def _own_cpu_s(pid: int) -> float:
+def own_cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process alone has taken so far; 0: it has ended."""
     try:
         return time.clock_gettime((~pid << 3) | _CPU_CLOCK)
     except OSError:  # it ended meanwhile
         return 0
 
 
-def _descendants(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
+    """All that a process has begun, and these have, and which have not ended."""
     begun = children(pid)
-    return begun + [one for child in begun for one in _descendants(child)]
+    return begun + [one for child in begun for one in below(child)]
 
 
 def children(pid: int) -> list[int]:
@@ -156,8 +167,8 @@ def _free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def _wait(process: "subprocess.Popen[bytes]", url: str, ready: str, log: Path) -> None:
-    until = time.monotonic() + _START_S
+def _wait(process: "subprocess.Popen[bytes]", url: str, ready: str, log: Path, start_s: float) -> None:
+    until = time.monotonic() + start_s
     while time.monotonic() < until:
         if process.poll() is not None:
             break

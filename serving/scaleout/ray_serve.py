@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import NotReadyError
 from serving.http.app import create_app
+from serving.scaleout.ray_grpc import Answers, OpenInference
 from serving.settings import Settings
 
 _ONGOING = 1024
@@ -45,8 +46,8 @@ class _Bytes:
 
 @serve.deployment(name="loupe", max_ongoing_requests=_ONGOING)
 @serve.ingress()
-class Loupe:
-    """One replica: the application, its service and its models."""
+class Loupe(OpenInference):
+    """One replica: the application, its service and its models, over HTTP and gRPC."""
 
     app: FastAPI
 
@@ -58,6 +59,7 @@ class Loupe:
         """
         built = create_app(replica_settings())
         built.add_middleware(_Bytes)
+        self.answers = Answers(built.state.service, built.state.metrics, built.state.keys)
         return built
 
     async def reconfigure(self, user_config: dict[str, object]) -> None:

@@ -15,6 +15,26 @@ collect_ignore_glob = [] if find_spec("pyspark") else ["test_*.py"]
 PICTURES, BROKEN = int(os.environ.get("SCALE_PICTURES", "200")), 10
 
 
+PATIENT = {
+    "RAY_AUTH_MODE": "disabled",  # nobody else is in this network
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "240",
+    "RAY_gcs_server_port_wait_time_s": "120",
+    "RAY_worker_register_timeout_seconds": "240",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
+    "RAY_SERVE_HAPROXY_STARTUP_TIMEOUT_S": "120",
+}
+"""On cores that are shared: Ray gives up a dashboard after a minute, and a proxy after five seconds."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> dict[str, str]:
+    """What every Ray of these tests, and whatever begins one, finds in its environment."""
+    os.environ.update(PATIENT)
+    return PATIENT
+
+
 def _rows_in(folder: Path) -> list[dict[str, object]]:
     rows = pq.read_table(folder, partitioning=None).to_pylist()
     return sorted(rows, key=lambda row: (row["file"], row["model"] or ""))
@@ -52,10 +72,12 @@ def album(zoo, tmp_path_factory) -> Path:
     return album
 
 
-@pytest.fixture
-def expected(loupe, album, tmp_path) -> list[dict[str, object]]:
+@pytest.fixture(scope="session")
+def expected(models, album, tmp_path_factory) -> list[dict[str, object]]:
     """The rows of one machine."""
-    loupe("score", album, "--out", tmp_path / "expected")
-    rows = _rows_in(tmp_path / "expected")
+    out = tmp_path_factory.mktemp("expected")
+    result = CliRunner().invoke(app, ["score", str(album), "--out", str(out)], env={"LOUPE_MODELS": str(models)})
+    assert result.exit_code == 0, result.stderr
+    rows = _rows_in(out)
     assert len(rows) == 2 * (PICTURES - BROKEN) + BROKEN
     return rows
