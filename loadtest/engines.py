@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,10 @@ import typer
 
 from loadtest.pages import put
 from loadtest.photos import jpeg
-from loadtest.processes import below, resident_mb
+from loadtest.processes import RAY, below, own_cpu_s, resident_mb
 
 _SIZE, _KINDS, _ONE_BROKEN_IN = (320, 240), 64, 500
+_AT_WORK_S = 6  # of CPU; an actor has its models after 3
 _LOUPE = [sys.executable, "-m", "serving.commands.cli", "score"]
 _SPARK = """
 import sys
@@ -87,12 +87,14 @@ def run(engine: str, command: list[str], photos: Path, out: Path) -> Scored:
         RuntimeError: it failed.
     """
     began, peak, killed = time.monotonic(), 0.0, "killed" not in engine
-    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=said, stderr=said) as process:  # noqa: S603
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | RAY) as process,  # noqa: S603
+    ):
         while process.poll() is None:
             with suppress(OSError):  # a process ended between two looks
                 peak = max(peak, resident_mb(process.pid))
-            if not killed and any(out.glob("*.parquet")):
-                killed = _kill(process.pid, lambda line: b"ScoreBatch" in line)
+            killed = killed or _kill_one_at_work(process.pid)
             time.sleep(0.2)
         seconds = time.monotonic() - began
         said.seek(0)
@@ -101,11 +103,11 @@ def run(engine: str, command: list[str], photos: Path, out: Path) -> Scored:
     return Scored(engine, sum(1 for _ in photos.rglob("*.jpg")), seconds, peak, digest(out))
 
 
-def _kill(pid: int, wanted: Callable[[bytes], bool]) -> bool:
-    """Kills the first process below ``pid`` whose command line is wanted; tells whether there was one."""
+def _kill_one_at_work(pid: int) -> bool:
+    """Kills an actor below ``pid`` that has its models and some pictures behind it; tells whether there was one."""
     for child in below(pid):
         with suppress(OSError):
-            if wanted(Path(f"/proc/{child}/cmdline").read_bytes()):
+            if b"ScoreBatch" in Path(f"/proc/{child}/cmdline").read_bytes() and own_cpu_s(child) > _AT_WORK_S:
                 os.kill(child, signal.SIGKILL)
                 return True
     return False

@@ -20,20 +20,16 @@ from loadtest.arrivals import Arrivals, Request
 from loadtest.bench.cases import PHOTOS
 from loadtest.clients import first_model
 from loadtest.photos import encoded
-from loadtest.processes import Cores, below, listening, own_cores, own_cpu_s, server
+from loadtest.processes import RAY, Cores, below, listening, own_cores, own_cpu_s, server
 
 _CONFIG = Path(__file__).parents[1] / "deploy/kuberay/serve_config.yaml"
 _PORT = 8000  # Ray's proxies listen where the configuration says
 _SETTINGS = {"LOUPE_THREADS": "1", "LOUPE_MAX_WAIT_S": "60", "LOUPE_LOG_LEVEL": "warning"}
-_RAY = {
-    "RAY_AUTH_MODE": "disabled",  # nobody else is in this network
-    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "240",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+_SERVE = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "60",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
     "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
 }
 _PARTS = {"replica": b"ServeReplica", "HAProxy": b"haproxy"}
 
@@ -73,9 +69,9 @@ def on_ray(folder: Path, cores: Cores) -> Iterator[tuple[str, int]]:
     deployment["autoscaling_config"] |= {"min_replicas": 1, "max_replicas": 1}
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("serve")), "run", str(folder / "config.yaml")]
-    log = folder / "log"
-    with listening(command, cores, _RAY | _SETTINGS, "/health/ready", log, port=_PORT, start_s=300) as (url, pid):
-        yield url, pid
+    settings, log = RAY | _SERVE | _SETTINGS, folder / "log"
+    with listening(command, cores, settings, "/health/ready", log, port=_PORT, start_s=300) as running:
+        yield running
 
 
 def table(plain: list[Round], ray: list[Round]) -> str:

@@ -15,6 +15,14 @@ from loadtest.clients import connection
 
 Cores = frozenset[int]
 
+RAY = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_DASHBOARD_STARTUP_TIMEOUT_S": "240",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""What a Ray finds in its environment that is alone in a network: one address, 127.0.0.1, and nobody to keep out."""
+
 _READY = "Loupe is ready at "
 _AS_LONG_AS_IT_TAKES_S = 60  # throughput is measured with clients that rather wait than be refused
 _START_S, _LOOK_EVERY_S = 90, 0.1
