@@ -1,9 +1,9 @@
 """Decoders: encoded photos → the pixels that models take; each photo is decoded once, for all models asked for."""
 
-import asyncio
 from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from serving.engine.preparing import prepare, wanted_size
 from serving.engine.task import Task
 from serving.engine.waiting import Waiting
 from serving.engine.workshop import Workshop
+from serving.parsing.off_loop import beside_loop
 
 _Result = TypeVar("_Result")
 _WEIGHT = 0.1  # of the newest photo in what is typical; also, what is typical shrinks by it where nothing gets through
@@ -108,7 +109,7 @@ class Decoders:
         if len(data) <= _LOOKED_AT_HERE:
             with suppress(ImageTooLargeError):  # perhaps for here alone
                 return estimate(data, at_least, self._limits_here)
-        return await asyncio.to_thread(estimate, data, at_least, self._limits)
+        return await beside_loop(partial(estimate, data, at_least, self._limits), len(data))
 
 
 def _prepared(ordered: Collection[Preprocessing], done: Done) -> Prepared:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ from models.errors import ImageError, InvalidModelError
 from serving.engine.classifier import Classifier, Prediction, in_use
 from serving.engine.outcome import outcome
 from serving.engine.task import Made, Task
+from serving.parsing.off_loop import beside_loop
 from serving.service import PredictionService
 from serving.service.admission import late
 from serving.service.answers import Timing
@@ -131,7 +133,7 @@ class Straightener:
 
     async def _turn(self, photo: PhotoFile, clockwise: int, method: Method, deadline: float) -> tuple[bytes, Done]:
         unbound = replace(self._service.limits, max_decoded_bytes=None)  # the workshop asks for more than that
-        cost = await asyncio.to_thread(estimate, photo.data, None, unbound)
+        cost = await beside_loop(partial(estimate, photo.data, None, unbound), len(photo.data))
         made = await self._run(turning(photo, clockwise, method, cost, self._cpu_s), deadline)
         return bytes(made.parts[0]), made.facts[0]
 
