@@ -40,9 +40,9 @@ def bad() -> list[Asked]:
 def bombs() -> list[Asked]:
     """A few bytes that want much: pixels, scans, bytes behind gzip, objects in JSON."""
     pictures = {
-        "49 MP WebP": _encoded("WEBP", "RGB", lossless=True),
-        "49 MP PNG": _encoded("PNG", "RGBA"),
-        "400 MP PNG": _encoded("PNG", "1", (20_000, 20_000)),
+        "49 MP WebP": encoded("WEBP", "RGB", lossless=True),
+        "49 MP PNG": encoded("PNG", "RGBA"),
+        "400 MP PNG": encoded("PNG", "1", (20_000, 20_000)),
         "500 scans": _scans(500),
     }
     asked = [Asked(name, path, body) for name, body in pictures.items() for path in (PREDICT, "/v1/upright")]
@@ -62,7 +62,8 @@ def leave(url: str, after_bytes: float) -> None:
         leaving.sendall(head.encode() + photo[: int(after_bytes * len(photo))])
 
 
-def _encoded(kind: str, mode: str, size: tuple[int, int] = _HUGE, **options: object) -> bytes:
+def encoded(kind: str, mode: str, size: tuple[int, int] = _HUGE, **options: object) -> bytes:
+    """A picture of one colour in any of Pillow's formats: few bytes, and all of its pixels to decode."""
     buffer = BytesIO()
     Image.new(mode, size).save(buffer, kind, **options)
     return buffer.getvalue()
@@ -70,6 +71,6 @@ def _encoded(kind: str, mode: str, size: tuple[int, int] = _HUGE, **options: obj
 
 def _scans(times: int) -> bytes:
     """A progressive JPEG whose last scan is there again and again."""
-    photo = _encoded("JPEG", "RGB", (2000, 2000), progressive=True)
+    photo = encoded("JPEG", "RGB", (2000, 2000), progressive=True)
     last = photo.rindex(b"\xff\xda")
     return photo[:-2] + photo[last:-2] * times + photo[-2:]

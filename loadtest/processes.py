@@ -142,7 +142,10 @@ def resident_mb(pid: int, peak: bool = False) -> float:
 
 
 def _status_kib(pid: int, wanted: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it ended meanwhile
+        return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith(wanted))
 
 

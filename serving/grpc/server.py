@@ -53,6 +53,8 @@ class GrpcServer:
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # else two servers would share the port in silence
                 ("grpc.max_connection_idle_ms", _IDLE_MS),
+                # Else each stream of a fast connection is sent megabytes ahead of whoever asks for its message.
+                ("grpc.http2.bdp_probe", 0),
             ],
             # More than `Calls` lets in, so that it can refuse the others with a sentence.
             maximum_concurrent_rpcs=2 * (settings.max_queued_images + SPARE_CALLS),

@@ -59,18 +59,12 @@ class Connection(Refusing):
         self._refusal: LoupeError | None = None
         self._declared_bytes: int | None = None
         self._body_until = 0.0
-        self._waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Waits for the first request."""
         super().connection_made(transport)
         self._idle()
         make_room(self.connections, self._max_connections)  # type: ignore[arg-type]  # all of them are of this class
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no more."""
-        super().connection_lost(exc)
-        self._stop_waiting()
 
     def data_received(self, data: bytes) -> None:
         """Refuses headers as soon as there are too many bytes of them, whole or not."""
@@ -108,8 +102,7 @@ class Connection(Refusing):
         self._begun = False
         self._stop_waiting()
         self._check_head()
-        refused = self._refused_at_once()
-        if refused is None:
+        if (refused := self._refused_at_once()) is None:
             super().on_headers_complete()
         self._arriving, self._framing_bytes, self._discarded_bytes = True, 0, 0
         self._body_from = self._received_bytes
@@ -192,15 +185,6 @@ class Connection(Refusing):
         self.idle_since = self.loop.time()
         self._wait(self._idle_timeout_s)
 
-    def _wait(self, seconds: float) -> None:
-        self._stop_waiting()
-        self._waiting = self.loop.call_later(seconds, self._give_up)
-
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
     def _give_up(self) -> None:
         if self._begun and self.flow.read_paused:  # by us, as earlier requests are still being answered
             self._wait(self._header_timeout_s)
@@ -220,8 +204,8 @@ class Connection(Refusing):
         if self._arriving:  # to the application, a client whose body turns out to be none has left
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        rest = self._rest_of_answer({"connection": "close"}, error_json(error))
-        self.transport.write(STATUS_LINE[STATUSES[type(error)]] + rest)
+        status = STATUS_LINE[STATUSES[type(error)]]
+        self.transport.write(status + self._rest_of_answer({"connection": "close"}, error_json(error)))
         self._linger()
 
     def _answering(self) -> bool:

@@ -30,10 +30,15 @@ class Paced(HttpToolsProtocol):
         self._reading = Pace(self.loop, read_timeout_s)
         self._writing = Pace(self.loop, write_timeout_s)
         self._outgoing: Outgoing | None = None
+        self._waiting: asyncio.TimerHandle | None = None
 
     @abstractmethod
     def _refuse(self, error: LoupeError) -> None:
         """Answers and closes."""
+
+    @abstractmethod
+    def _give_up(self) -> None:
+        """Called where what was waited for has not come."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -49,6 +54,7 @@ class Paced(HttpToolsProtocol):
         super().connection_lost(exc)
         self._reading.stop()
         self._writing.stop()
+        self._stop_waiting()
         self._outgoing = None
         if self.cycle is not None:
             self.cycle.transport = self.transport
@@ -87,6 +93,15 @@ class Paced(HttpToolsProtocol):
     def _flush(self) -> None:
         if self._outgoing is not None:
             self._outgoing.flush()
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_waiting()
+        self._waiting = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def _read_on(self) -> None:
         """A body has begun, and there is more of it."""

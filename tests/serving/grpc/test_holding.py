@@ -1,5 +1,6 @@
 """What gRPC may hold: messages count from their first byte, and what lasts for ever leaves room for the rest."""
 
+import contextlib
 import gc
 import socket
 import threading
@@ -37,6 +38,7 @@ def both(serve_with: Callable[..., httpx.Client]) -> Iterator[Callable[..., tupl
             with socket.create_server(("127.0.0.1", 0)) as free:
                 port = free.getsockname()[1]
             client = serve_with(grpc_port=port, **settings)
+            client.grpc_port = port
             options = [("grpc.max_send_message_length", -1)]
             return client, stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}", options))
 
@@ -117,6 +119,53 @@ def test_messages_that_do_not_come_leave_half_of_the_budget_to_others(both, zoo)
         for call in calls:
             call.cancel()
     wait_for(lambda: held(client) == 0)
+
+
+@pytest.fixture
+def counting() -> Iterator[Callable[[int], tuple[int, list[int]]]]:
+    """Stands before a port; yields its own, and what came for the other one so far."""
+    with ExitStack() as stack:
+
+        def start(port: int) -> tuple[int, list[int]]:
+            listener, came = stack.enter_context(socket.create_server(("127.0.0.1", 0))), [0]
+
+            def pass_on(source: socket.socket, sink: socket.socket, counts: bool) -> None:
+                with contextlib.suppress(OSError):
+                    while data := source.recv(1 << 20):
+                        sink.sendall(data)
+                        came[0] += len(data) if counts else 0
+
+            def accept() -> None:
+                client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
+                for one in (client, server):
+                    stack.callback(one.close)
+                    stack.callback(one.shutdown, socket.SHUT_RDWR)
+                threading.Thread(target=pass_on, args=(client, server, True), daemon=True).start()
+                threading.Thread(target=pass_on, args=(server, client, False), daemon=True).start()
+
+            threading.Thread(target=accept, daemon=True).start()
+            return listener.getsockname()[1], came
+
+        yield start
+
+
+def test_messages_that_nobody_has_asked_for_yet_are_not_sent(both, counting):
+    """All streams of one fast connection were given megabytes ahead: 24 messages of 63 MB held 1.7 GB."""
+    settings = {"max_held_bytes": 80 * MIB, "max_request_bytes": 8 * MIB, "max_image_bytes": 8 * MIB}
+    client, _ = both(**settings)
+    port, came = counting(client.grpc_port)
+    unfinished = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(unfinished.set)
+        channel = stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{port}"))
+        wait = iter(lambda: unfinished.wait(TIMEOUT_S), True)
+        taking = [channel.stream_unary(INFER).future(wait, timeout=TIMEOUT_S) for _ in range(2)]
+        wait_for(lambda: held(client) > 15 * MIB)  # all places of this caller
+        waiting = [channel.unary_unary(INFER).future(bytes(8 * MIB - 1000), timeout=TIMEOUT_S) for _ in range(16)]
+        time.sleep(1)
+        assert came[0] < 8 * MIB
+        for call in (*taking, *waiting):
+            call.cancel()
 
 
 def test_a_message_counts_until_it_is_answered(both, zoo):
