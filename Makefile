@@ -13,6 +13,7 @@ TARGET = cpu
 KILLS = 200
 FUZZ_S = 120
 MINUTES = 30
+SERVICE = pypi
 
 # The first Python that really runs (a version manager's shim may name one that is not there) and can make environments.
 usable = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
@@ -65,7 +66,7 @@ on-ray: .venv-scale/synced-scale  ## CPU of a request through Ray Serve, beside 
 
 kills: .venv-dev/synced-dev  ## SIGKILL at random moments of publishing, reloading, labelling and turning: KILLS=200
 	KILLS=$(KILLS) $(dev)/python -m pytest -rP -k kill tests/models/test_repository.py \
-		tests/serving/versions/test_faults.py tests/serving/album/test_kill.py
+		tests/serving/versions/test_faults.py tests/serving/album/test_kill.py tests/serving/service/test_corrections.py
 
 fuzz: .venv-dev/synced-dev  ## lets atheris try our readers, and schemathesis a server: FUZZ_S=120 each
 	for target in decoding editing framing; do \
@@ -94,9 +95,11 @@ examples: .venv-dev/synced-dev  ## runs the talks' worked examples and draws the
 soak: .venv-dev/synced-dev  ## whether a server stays what it was under photos, bombs, reloads and clients who leave: MINUTES=30
 	$(dev)/python -m loadtest.soak --minutes $(MINUTES)
 
-audit: .venv-dev/synced-dev  ## looks up whether a locked package has a known weakness; fails too where it gets no answer
-	for lock in requirements/*.txt; do $(dev)/pip-audit --strict --disable-pip --require-hashes \
-		--progress-spinner off --requirement $$lock || failed=1; done; [ -z "$$failed" ]
+audit: .venv-dev/synced-dev  ## looks up whether a locked package has a known weakness; fails too where it gets no answer: SERVICE=pypi|osv
+	for lock in requirements/*.txt; do $(dev)/pip-audit --strict --disable-pip --require-hashes --vulnerability-service $(SERVICE) \
+		--progress-spinner off --requirement $$lock || failed="$$failed $$lock"; done; [ -z "$$failed" ] || { \
+		echo "not audited, or a weakness was found:$$failed. A mirror of PyPI may know no advisories, so that packages" \
+			"are \"not found\": ask where PyPI itself answers, or osv.dev (make audit SERVICE=osv)" >&2; exit 1; }
 
 bench: .venv-dev/synced-dev $(if $(PEERS),$(peers:%=.venv-peers/%/synced))  ## what serving adds to the work itself: ARGS='--only sizes --output bench.json', PEERS=1
 	$(dev)/python -m loadtest.bench $(if $(PEERS),--peers all) $(ARGS)

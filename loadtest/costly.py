@@ -68,7 +68,7 @@ def _chunk(kind: bytes, data: bytes = b"") -> bytes:
 
 
 def _turned() -> bytes:
-    """Lying on its side by its tag, so that there is something to turn even where no model is sure."""
+    """Lying on its side by its tag: its EXIF is read too."""
     buffer, exif = BytesIO(), Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (_HUGE, _HUGE), "teal").save(buffer, "JPEG", exif=exif)
@@ -128,7 +128,7 @@ CROWDS: Mapping[str, Crowd] = {
     "16 times four WebPs of 49 MP": Crowd(16, _packed(_PREDICT, lambda: _instances([_webp()] * 4), is_json=True)),
     "3 times 64 BMPs of 49 MP": Crowd(3, _packed(_PREDICT, lambda: _instances([_lines()] * 64), is_json=True)),
     "8 interlaced PNGs of 49 MP and 16 bits": Crowd(8, _plain(_PREDICT, _interlaced)),
-    "3 JPEGs of 49 MP to turn": Crowd(3, _plain(f"{_UPRIGHT}?method=pixels", _turned)),
+    "3 JPEGs of 49 MP to look at twice": Crowd(3, _plain(f"{_UPRIGHT}?method=pixels", _turned)),
     "2 JPEGs of 1,000 scans": Crowd(2, _packed(_PREDICT, lambda: _scans(1000))),
     "2 JPEGs of 32 MB of segments": Crowd(2, _packed(_PREDICT, lambda: _segments(32 * _MIB))),
     "2 TIFFs of a million strips": Crowd(2, _packed(_PREDICT, lambda: _strips(1_000_000))),

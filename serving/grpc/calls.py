@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from math import ceil
-from time import time_ns
 from typing import Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -213,7 +212,7 @@ def _unknown(method: str) -> LoupeError:
 
 
 def _log_call(record: RequestRecord, code: grpc.StatusCode) -> None:
-    duration_ms = round((time_ns() - record.started_ns) / 1e6, 2)
+    duration_ms = round(1000 * record.passed_s, 2)
     fields = {"method": "gRPC", "path": record.route, "status": code.name, "duration_ms": duration_ms}
     _log.info("request", extra=fields)
 

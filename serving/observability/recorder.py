@@ -74,6 +74,11 @@ class RequestRecord:
         for stage, seconds in stages_s.items():
             self.stages_s[stage] = max(seconds, self.stages_s.get(stage, 0.0))
 
+    @property
+    def passed_s(self) -> float:
+        """Seconds since it began, by a clock that nobody can set."""
+        return perf_counter() - self._started
+
     def ended(self) -> None:
         """The last byte has been sent, or nobody is left to take it."""
         now = perf_counter()

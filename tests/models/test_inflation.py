@@ -1,10 +1,16 @@
+import struct
 import tracemalloc
 import zlib
+from contextlib import suppress
+from io import BytesIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from models.errors import UndecodableImageError
+from models.images import decode
 from models.inflation import GZIP, PIECE_BYTES, ZLIB, Inflater, SwollenError, inflate
 
 MIB = 1024 * 1024
@@ -56,5 +62,41 @@ def test_a_bomb_costs_no_more_than_the_limit():
         with pytest.raises(SwollenError):
             inflate(bomb, MIB)
         assert tracemalloc.get_traced_memory()[1] < 4 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [(b"iCCP", b"profile\0\0"), (b"zTXt", b"Raw profile type exif\0\0"), (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0")],
+)
+def test_what_pillow_unpacks_besides_pixels_is_bounded_too(kind, head):
+    """A profile, EXIF and XMP of 40 MB in a PNG: Pillow stops at a megabyte of each."""
+    swollen = png_with((kind, head + packed(bytes(40 * MIB))))
+    assert peak_of(swollen) < 4 * MIB
+
+
+def test_so_is_all_text_of_a_png_together():
+    several = [(b"zTXt", b"Comment\0\0" + packed(bytes(MIB - 100)))] * 100
+    assert peak_of(png_with(*several)) < 70 * MIB
+
+
+def png_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    buffer = BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "PNG")
+    png = buffer.getvalue()
+    added = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    ]
+    return png[:33] + b"".join(added) + png[33:]
+
+
+def peak_of(png: bytes) -> int:
+    """Bytes that Python holds at most while the picture is decoded, or refused as broken."""
+    tracemalloc.start()
+    try:
+        with suppress(UndecodableImageError):
+            decode(png)
+        return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
