@@ -46,6 +46,7 @@ def server(
     max_wait_s: float | None = _AS_LONG_AS_IT_TAKES_S,
     cores: Cores | None = None,
     settings: Mapping[str, str] | None = None,
+    tree: Path | None = None,
 ) -> Iterator[tuple[str, int]]:
     """Starts a server on a free port, with the models of LOUPE_MODELS; yields its URL and process id.
 
@@ -53,11 +54,14 @@ def server(
         max_wait_s: how long an image may be expected to wait; None: as by default.
         cores: on which it runs; None: on all.
         settings: added to the environment.
+        tree: where its code lies; None: here.
     """
     command = [sys.executable, "-m", "serving.commands.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
     waits = {} if max_wait_s is None else {"LOUPE_MAX_WAIT_S": str(max_wait_s)}
     quiet = {"LOUPE_LOG_LEVEL": "warning"} | waits | dict(settings or {}) | os.environ
-    with subprocess.Popen(on_cores(command, cores), stdout=subprocess.PIPE, text=True, env=quiet) as process:  # noqa: S603
+    with subprocess.Popen(  # noqa: S603
+        on_cores(command, cores), cwd=tree, stdout=subprocess.PIPE, text=True, env=quiet
+    ) as process:
         try:
             yield _ready_url(process), process.pid
         finally:
