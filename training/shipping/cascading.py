@@ -28,14 +28,9 @@ from training.shipping.calibration import with_certainty
 from training.shipping.golden import golden_pictures
 from training.shipping.stamp import stamp
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
+from training.shipping.thresholds import LAST, best_thresholds, ends_of
 from training.shipping.versions import git_revision
 
-LOST = 0.001
-"""Share of right answers that may be given up, on the calibration photos, against asking about all in four turns."""
-
-_ALWAYS = 2.0  # a threshold under which every probability lies
-_RUNS = (1, 3)  # of the large network, that the second stage costs, and the third on top of it
-_TRIED = 30  # thresholds of each stage
 _BLURS = (0.0, 0.8, 1.6, 3.0)  # pixels, of golden pictures: some of them must be hard
 
 
@@ -140,10 +135,10 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
     given.append(replace(given[1], probabilities=averaged / averaged.sum(axis=1, keepdims=True)))
     scalings = [fit_scaling(raw) for raw in given]
     stages = [scaled(raw.probabilities, scaling) for raw, scaling in zip(given, scalings, strict=True)]
-    thresholds = cheapest_thresholds(stages, given[0].labels)
-    ends = _ends(stages, thresholds)
-    if (ends == len(_RUNS)).any():
-        scalings[-1] = fit_scaling(_some(given[-1], ends == len(_RUNS)))  # hard pictures alone get there
+    thresholds = best_thresholds(stages, given[0].labels)
+    ends = ends_of(stages, thresholds)
+    if (ends == LAST).any():
+        scalings[-1] = fit_scaling(_some(given[-1], ends == LAST))  # hard pictures alone get there
         stages[-1] = scaled(given[-1].probabilities, scalings[-1])
     answers = np.stack(stages)[ends, np.arange(len(ends))]
     files = [
@@ -151,36 +146,6 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
     ]
     parts = Parts(files[0], files[1], files[2], thresholds, preprocessing.height)
     return parts, replace(given[0], probabilities=answers)
-
-
-def cheapest_thresholds(stages: Sequence[NDArray[np.float32]], labels: NDArray[np.int64]) -> tuple[float, float]:
-    """The thresholds of the least cost that lose no more than ``LOST`` of the right answers.
-
-    Args:
-        stages: the scaled answers ``float32[M,K]`` of each stage about the same pictures.
-        labels: ``int64[M]``, the true ones.
-    """
-    right = [(answers.argmax(axis=1) == labels).astype(np.float64) for answers in stages]
-    tops = [answers.max(axis=1) for answers in stages[:-1]]
-    wanted = right[-1].mean() - LOST
-    tried = [[*np.quantile(top, np.linspace(0, 1, _TRIED)).tolist(), _ALWAYS] for top in tops]
-    cheapest, best = float("inf"), (_ALWAYS, _ALWAYS)
-    for first in tried[0]:
-        again = tops[0] < first
-        for second in tried[1]:
-            turned = again & (tops[1] < second)
-            kept = np.where(turned, right[2], np.where(again, right[1], right[0])).mean()
-            cost = _RUNS[0] * again.mean() + _RUNS[1] * turned.mean()
-            if kept >= wanted and cost < cheapest:
-                cheapest, best = float(cost), (float(first), float(second))
-    return best
-
-
-def _ends(stages: Sequence[NDArray[np.float32]], thresholds: tuple[float, float]) -> NDArray[np.int64]:
-    """The stage that gives each answer."""
-    again = [answers.max(axis=1) < np.float32(asked) for answers, asked in zip(stages, thresholds, strict=False)]
-    ends: NDArray[np.int64] = np.where(again[0], 1 + again[1].astype(np.int64), 0)
-    return ends
 
 
 def _some(answers: Answers, chosen: NDArray[np.bool_]) -> Answers:

@@ -15,10 +15,11 @@ from training.measuring.evaluation import ask, judge
 from training.photos.manifest import Manifest
 from training.photos.scan import scan
 from training.photos.tasks import ORIENTATION, SELFIE
-from training.shipping.cascading import LOST, calibrated_parts, cascaded, cheapest_thresholds, shares_told
+from training.shipping.cascading import calibrated_parts, cascaded, shares_told
 from training.shipping.promotion import publish
 from training.shipping.stamp import stamp
 from training.shipping.temperature import UNSCALED, with_scaling
+from training.shipping.thresholds import BUDGET, LOST, best_thresholds
 
 
 def sky(workshop, side: int, strength: float, **facts) -> bytes:
@@ -68,7 +69,7 @@ def test_the_next_stage_is_asked_where_the_one_before_is_wrong_and_nowhere_else(
     small = answers_about(sure, [place < 700 for place in range(1000)])
     large = answers_about(sure, [place < 900 for place in range(1000)])
     turned = answers_about(sure, [True] * 1000)
-    first, second = cheapest_thresholds([small, large, turned], np.zeros(1000, np.int64))
+    first, second = best_thresholds([small, large, turned], np.zeros(1000, np.int64))
     asked = small.max(axis=1) < first
     assert asked[700:].mean() >= 1 - LOST
     assert asked.sum() == pytest.approx(300, abs=40)  # thresholds are tried in steps of a thirtieth
@@ -77,8 +78,19 @@ def test_the_next_stage_is_asked_where_the_one_before_is_wrong_and_nowhere_else(
 
 def test_where_the_small_network_is_never_wrong_nothing_else_is_asked():
     always = answers_about([0.9] * 50, [True] * 50)
-    first, _ = cheapest_thresholds([always] * 3, np.zeros(50, np.int64))
+    first, _ = best_thresholds([always] * 3, np.zeros(50, np.int64))
     assert not (always.max(axis=1) < first).any()
+
+
+def test_no_more_is_asked_than_may_be_paid_and_that_where_it_makes_most_answers_certain():
+    """Four turns are always right, the small network about its surest half, the large one never more than it."""
+    sure = np.linspace(0.99, 0.4, 1000).tolist()
+    small = answers_about(sure, [place < 500 or place % 2 == 0 for place in range(1000)])
+    turned = answers_about([0.999] * 1000, [True] * 1000)
+    first, second = best_thresholds([small, small, turned], np.zeros(1000, np.int64))
+    asked, again = small.max(axis=1) < first, small.max(axis=1) < second
+    assert 0.8 * BUDGET < asked.mean() + 3 * (asked & again).mean() <= BUDGET
+    assert not asked[:500].any()
 
 
 def test_answers_of_the_parts_are_those_of_the_file(parts, photos):
