@@ -66,7 +66,7 @@ def rows_on_ray(
         LoupeError: a source or a store fails, or a model is wrong.
         ServiceError: Ray fails.
     """
-    ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
+    _begin()
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = _BLOCK_BYTES
     context.enable_progress_bars = False
@@ -83,6 +83,13 @@ def rows_on_ray(
             yield table.to_pylist()
     except RayError as error:
         raise _cause(error) from None
+
+
+def _begin() -> None:
+    try:
+        ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
+    except Exception as error:  # Ray has no class for what may be wrong here
+        raise ServiceError(f"Ray can neither be reached nor begun: {_sentence(error)}") from None
 
 
 class _Pictures(ray.data.Datasource):  # type: ignore[misc]  # Ray has no types here
@@ -134,4 +141,8 @@ def _cause(error: BaseException) -> LoupeError:
         if isinstance(seen, LoupeError):
             return seen
         seen = getattr(seen, "cause", None) or seen.__cause__
-    return ServiceError(f"Ray fails: {str(error).strip().splitlines()[-1]}")
+    return ServiceError(f"Ray fails: {_sentence(error)}")
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error).strip().splitlines()[-1]

@@ -23,6 +23,16 @@ def cluster():
     ray.shutdown()
 
 
+def test_a_cluster_that_is_not_there_is_one_sentence(album, models, tmp_path):
+    """The first one here: no cluster has begun yet."""
+    score = [sys.executable, "-m", "serving.commands.cli", "score", "--engine", "ray"]
+    environment = os.environ | {"RAY_ADDRESS": "auto", "LOUPE_MODELS": str(models), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*score, album, "--out", tmp_path / "out"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "loupe: Ray can neither be reached nor begun: Could not find any running Ray instance" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_its_rows_are_those_of_one_machine(cluster, loupe, album, expected, tmp_path, rows_in):
     loupe("score", album, "--out", tmp_path / "scores", "--engine", "ray")
     assert rows_in(tmp_path / "scores") == expected

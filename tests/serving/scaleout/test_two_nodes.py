@@ -69,15 +69,23 @@ class Nodes:
     def end(self) -> None:
         if self._other is None:
             return
-        for pid in self.processes(b"ray"):
-            if pid not in (os.getpid(), os.getppid()):
-                _kill(pid)
+        self._kill_ray()
         self._other.kill()
         self._other.wait()
 
     def _ray(self, inside: list[str], *arguments: str) -> None:
+        """Ray gives a node 30 s to begin, whatever it is told; where cores are shared it may take another try."""
         command = [*inside, str(PROGRAMS / "ray"), *arguments]
-        subprocess.run(command, env=self._environment, check=True, stdout=subprocess.DEVNULL, timeout=300)
+        for _ in range(4):
+            done = subprocess.run(command, env=self._environment, capture_output=True, timeout=300)
+            if done.returncode == 0:
+                return
+            self._kill_ray(on_worker=bool(inside))
+        raise AssertionError(done.stderr.decode())
+
+    def _kill_ray(self, *, on_worker: bool | None = None) -> None:
+        for pid in set(self.processes(b"ray", on_worker=on_worker)) - {os.getpid(), os.getppid()}:
+            _kill(pid)
 
 
 def _network(pid: int) -> str:
