@@ -11,7 +11,7 @@ ONNX Runtime 1.31 does not change the layout beforehand, and the third stage too
 Each stage's answers are scaled by its own temperature, so that a probability means the same wherever it comes from.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -62,6 +62,8 @@ def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, 
         *_any("third/rows", "third/"),
         _either("third/any", _third_stage(large, averaged), ["after/answers"], ["probabilities"]),
     ]
+    read = set(_names(nodes))  # ONNX Runtime warns of numbers that nobody reads
+    numbers = [number for number in numbers if number.name in read]
     graph = helper.make_graph(
         nodes,
         "cascade",
@@ -172,6 +174,15 @@ def _either(condition: str, then: onnx.GraphProto, otherwise: Sequence[str], out
     return helper.make_node(
         "If", [condition], outputs, then_branch=then, else_branch=_branch(nodes, then.name + "/skipped", kept)
     )
+
+
+def _names(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
+    """Of all that nodes read, those within their branches too."""
+    for node in nodes:
+        yield from node.input
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _names(attribute.g.node)
 
 
 def _branch(nodes: Nodes, name: str, outputs: Sequence[str]) -> onnx.GraphProto:

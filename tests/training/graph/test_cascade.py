@@ -1,5 +1,6 @@
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from models.errors import ExportError
@@ -109,6 +110,15 @@ def test_a_small_network_of_the_same_side_sees_the_picture_as_it_is(networks, ex
     large = with_scaling(networks[1], SCALINGS[1], noise(8, SIDE))
     model = OnnxClassifier(cascade(large, large, large, (0, 0), SIDE))
     np.testing.assert_allclose(model.predict(noise(40, SIDE)), expected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("same_side", [True, False])
+def test_onnx_runtime_has_nothing_to_say_of_it(networks, same_side, capfd):
+    small, large = (
+        with_scaling(data, UNSCALED, noise(8, side)) for data, side in zip(networks, (SIDE // 2, SIDE), strict=True)
+    )
+    onnxruntime.InferenceSession(cascade(large if same_side else small, large, large, (0.9, 0.9), SIDE))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_stages_that_may_be_skipped_stand_beside_each_other(networks):
