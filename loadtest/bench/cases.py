@@ -94,7 +94,7 @@ def parts() -> dict[str, list[Case]]:
         "formats": [Case("shipped", photo, 8) for photo in ("png", "webp")],
         "forms": [
             *(Case("talk", "small", 8, form) for form in ("raw", "multipart", "base64", "bytes")),
-            *(Case("shipped", "small", 8, "tensor", server) for server in (LOUPE, STARLETTE)),
+            *(Case("talk", "small", 8, "tensor", server) for server in (LOUPE, STARLETTE)),
             Case("both", "small", 8),
         ],
         "loop": [Case("least", "tiny", clients) for clients in (1, 32)],

@@ -76,7 +76,7 @@ def _forms(rows: Rows) -> Iterator[Target]:
         case = Case("talk", "small", 8, form)
         if case in rows:
             yield Target(f"{form}, 8 clients", rows[case].ratio, 1.10, "x floor")
-    ours, theirs = (Case("shipped", "small", 8, "tensor", server) for server in (LOUPE, STARLETTE))
+    ours, theirs = (Case("talk", "small", 8, "tensor", server) for server in (LOUPE, STARLETTE))
     if ours in rows and theirs in rows:
         ratio = rows[ours].cpu_ms / rows[theirs].cpu_ms
         yield Target("a ready tensor, 8 clients", ratio, 1.0, "x the Starlette app")

@@ -26,7 +26,7 @@ def test_every_error_of_the_service_has_its_class(error: type[of_the_service.Lou
 
 @pytest.mark.parametrize(
     ("status", "expected"),
-    [(413, errors.TooLargeError), (404, errors.NotFoundError), (502, errors.ServiceError), (418, errors.RequestError)],
+    [(413, errors.TooLargeError), (404, errors.NotFoundError), (502, errors.ProxyError), (418, errors.RequestError)],
 )
 @pytest.mark.parametrize("body", ["<html>", "[]", '{"error": "x"}', ""])
 def test_a_proxy_s_error_is_told_by_its_status(status: int, expected: type, body: str):

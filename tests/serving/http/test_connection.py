@@ -165,6 +165,7 @@ def test_a_slow_body_is_cut_and_takes_no_place_in_the_queue(serve_with, zoo):
     client = serve_with(request_timeout_s=3, max_queued_images=1, max_request_images=1)
     with connected(client) as slow:
         slow.sendall(f"POST {PATH} HTTP/1.1\r\n{HOST}Content-Length: 100000\r\n\r\n".encode() + zoo.png())
+        client.get("/health/live")  # those who come in one turn of the loop count as waiting until the next
         assert client.post(PATH, content=zoo.png()).status_code == 200
         answer = trickle(slow) + until_closed(slow)
     assert status_and_error(answer) == (408, "RequestTimeoutError")
