@@ -27,8 +27,11 @@ _AT_WORK_S = 6  # of CPU; an actor has its models after 3
 _SLOW = b"timed out during startup"
 _LOUPE = [sys.executable, "-m", "serving.commands.cli", "score"]
 _SPARK = """
+import os
 import sys
 from functools import partial
+
+os.environ["PYSPARK_PYTHON"] = sys.executable  # else its workers are whichever python3 is found
 from pyspark.sql import SparkSession
 from serving.scaleout.spark import SCHEMA, score
 album, out, model = sys.argv[1:]
