@@ -25,6 +25,13 @@ class ImageLimits:
     max_parts: int = 65_536
     max_decoded_bytes: int | None = None
 
+    def refuse_bytes(self, size: int) -> None:
+        """Raises ImageTooLargeError where there are more than ``max_bytes`` of an image that is not all there."""
+        if size > self.max_bytes:
+            raise ImageTooLargeError(
+                f"the image has too many bytes; at most {self.max_bytes} are allowed", limit="bytes"
+            )
+
     def refuse_pixels(self, pixels: int, described: str) -> None:
         """Raises ImageTooLargeError where there are more than ``max_pixels``."""
         if pixels > self.max_pixels:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from stat import S_ISREG
 
-from models.errors import ImageTooLargeError, UnsupportedImageError
+from models.errors import UnsupportedImageError
 from serving.settings import Settings
 
 
@@ -22,13 +22,5 @@ def read_photo(path: Path, settings: Settings) -> bytes:
         raise UnsupportedImageError("it is no regular file")
     with path.open("rb") as file:
         data = file.read(settings.max_image_bytes + 1)
-    refuse_too_large(data, settings)
+    settings.image_limits.refuse_bytes(len(data))
     return data
-
-
-def refuse_too_large(data: bytes, settings: Settings) -> None:
-    """Raises ImageTooLargeError where that is more than an image may have."""
-    if len(data) > settings.max_image_bytes:
-        raise ImageTooLargeError(
-            f"the image has more than the {settings.max_image_bytes} bytes that are allowed", limit="bytes"
-        )

@@ -10,7 +10,7 @@ from models.errors import ImageError
 from models.store import is_address, read_object
 from serving.scoring.picture import Picture
 from serving.scoring.pipeline import in_order
-from serving.scoring.reading import read_photo, refuse_too_large
+from serving.scoring.reading import read_photo
 from serving.scoring.score import Row, Score
 from serving.service import PredictionService
 from serving.settings import Settings
@@ -61,7 +61,7 @@ class Scorer:
         """
         try:
             data = await asyncio.to_thread(self._read, picture) if picture.data is None else picture.data
-            refuse_too_large(data, self.settings)
+            self.settings.image_limits.refuse_bytes(len(data))
             answers = await self._service.predict(list(self.versions), [data])
         except (ImageError, OSError) as error:
             return Score(picture.name, error, {})

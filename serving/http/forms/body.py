@@ -9,6 +9,7 @@ from fastapi import Request
 
 from models.errors import RequestError, RequestTimeoutError
 from models.images import starts_as_image
+from models.limits import ImageLimits
 from serving.http.forms.document import is_document, read_document
 from serving.http.forms.multipart import read_multipart
 from serving.http.forms.strangers import refuse_lost_bytes, refuse_text
@@ -16,6 +17,8 @@ from serving.http.routes.stream import chunks
 from serving.http.schemas import Key
 from serving.parsing.off_loop import joined, off_loop
 from serving.settings import Settings
+
+_HEAD_BYTES = 256  # that tell what a body is
 
 NO_IMAGE = (
     "the request holds no image; send one as the body (curl --data-binary @photo.jpg), in a form "
@@ -52,6 +55,7 @@ async def read_body(
         known: names of parameters that a form's text parts may give; others are passed over.
 
     Raises:
+        ImageTooLargeError: it is no document, and larger than one image may be; it is not read further.
         RequestError: the body is malformed or holds no image.
         RequestTooLargeError: it has more than ``max_request_bytes``, or more images than are allowed.
         RequestTimeoutError: it has not arrived within ``request_timeout_s``.
@@ -72,9 +76,9 @@ async def _read(
 ) -> Body:
     content_type = request.headers.get("content-type", "")
     if content_type.strip().lower().startswith("multipart/form-data"):
-        form = await read_multipart(content_type, stream, settings.max_request_images)
+        form = await read_multipart(content_type, stream, settings.max_request_images, settings.image_limits)
         return Body(form.images, parameters={name: text for name, text in form.texts.items() if name in known})
-    data = await joined([chunk async for chunk in stream])
+    data = await _whole(stream, content_type, settings.image_limits)
     if is_document(data):
         document = await off_loop(lambda: read_document(data, settings.max_request_images), len(data))
         return Body(document.images, document.form, document.keys, document.parameters)
@@ -82,3 +86,22 @@ async def _read(
         refuse_text(data, content_type)
     refuse_lost_bytes(data)
     return Body([data] if data else [])
+
+
+async def _whole(stream: AsyncGenerator[bytes, None], content_type: str, limits: ImageLimits) -> bytes:
+    """A document may have all bytes of a request; whatever else is one image, and no more is held than one may have."""
+    pieces, size = [], 0
+    async for chunk in stream:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > limits.max_bytes >= size - len(chunk):
+            _refuse_large(b"".join(piece[:_HEAD_BYTES] for piece in pieces[:_HEAD_BYTES]), content_type, limits, size)
+    return await joined(pieces)
+
+
+def _refuse_large(head: bytes, content_type: str, limits: ImageLimits, size: int) -> None:
+    if is_document(head):
+        return
+    if not starts_as_image(head):
+        refuse_text(head, content_type)
+    limits.refuse_bytes(size)

@@ -13,6 +13,7 @@ from python_multipart.multipart import parse_options_header
 
 from models.errors import RequestError, RequestTooLargeError
 from models.images import starts_as_image
+from models.limits import ImageLimits
 from serving.parsing.base64_text import is_file_name
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class _Part:
     data: bytearray = field(default_factory=bytearray)
 
 
-async def read_multipart(content_type: str, chunks: AsyncGenerator[bytes, None], max_images: int) -> Form:
+async def read_multipart(
+    content_type: str, chunks: AsyncGenerator[bytes, None], max_images: int, limits: ImageLimits
+) -> Form:
     """Reads a form. Every file in it is an image, and so is a part without a file's name that begins as one.
 
     python-multipart allows each part 8 headers of 4 KiB.
@@ -51,8 +54,10 @@ async def read_multipart(content_type: str, chunks: AsyncGenerator[bytes, None],
         content_type: the header, which names the boundary.
         chunks: the body, bounded by whoever reads it.
         max_images: images that are allowed.
+        limits: no part is read further that has more bytes than an image may have.
 
     Raises:
+        ImageTooLargeError: a part has more bytes.
         RequestError: the form is malformed, or holds texts but no image.
         RequestTooLargeError: it has more images, or more than 32 texts.
     """
@@ -62,7 +67,7 @@ async def read_multipart(content_type: str, chunks: AsyncGenerator[bytes, None],
             "the Content-Type is multipart/form-data without a boundary; leave that header to your client, which "
             f"writes it with the form ({_FILE_EXAMPLE}), or send the photo alone as image/jpeg"
         )
-    reading = _Reading(max_images, _charset(options.get(b"charset", b"utf-8")))
+    reading = _Reading(max_images, limits, _charset(options.get(b"charset", b"utf-8")))
     try:
         parser = MultipartParser(boundary, reading.callbacks)
         async for chunk in chunks:
@@ -80,10 +85,11 @@ async def read_multipart(content_type: str, chunks: AsyncGenerator[bytes, None],
 class _Reading:
     """What python-multipart tells, gathered; all in memory, as photos of others belong on no disk."""
 
-    def __init__(self, max_images: int, charset: str) -> None:
+    def __init__(self, max_images: int, limits: ImageLimits, charset: str) -> None:
         self.form = Form()
         self.ended = False
         self._max_images = max_images
+        self._limits = limits
         self._charset = charset
         self._texts = 0
         self._part = _Part()
@@ -97,7 +103,7 @@ class _Reading:
             "on_header_value": lambda data, start, end: self._add_to_header(1, data[start:end]),
             "on_header_end": self._on_header_end,
             "on_headers_finished": self._on_headers_finished,
-            "on_part_data": lambda data, start, end: self._part.data.extend(memoryview(data)[start:end]),
+            "on_part_data": self._on_part_data,
             "on_part_end": self._on_part_end,
             "on_end": self._on_end,
         }
@@ -119,6 +125,10 @@ class _Reading:
         self._part.file = options.get(b"filename")
         if self._part.file is not None:
             self._refuse_more()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._limits.refuse_bytes(len(self._part.data) + end - start)
+        self._part.data.extend(memoryview(data)[start:end])
 
     def _on_part_end(self) -> None:
         part, data = self._part, bytes(self._part.data)

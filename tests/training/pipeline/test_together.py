@@ -42,7 +42,10 @@ class Pair:
     def __init__(self, folder: Path, recipe: Path, photos: Path) -> None:
         self._folder, self._given = folder, [recipe, photos]
         # What is begun again compiles nothing again: half of its time.
-        kept = {"JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+        kept = {
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
         self._environment = os.environ | {"COLUMNS": "200"} | kept
         self.begun: list[subprocess.Popen[str]] = []
         self.runs = [RunFolder(folder / name / "run") for name in ("zero", "one")]
