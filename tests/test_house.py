@@ -143,7 +143,13 @@ def test_a_room_s_readme_is_short_and_ends_in_decisions(room):
 
 def test_what_lasts_is_measured_by_a_clock_that_nobody_can_set():
     """These tell the time of day, or of files; a new one must be added here, and must not subtract."""
-    telling = {"observability/recorder.py", "album/album.py", "album/memory.py", "album/undo_log.py"}
+    telling = {
+        "observability/blocks.py",
+        "observability/recorder.py",
+        "album/album.py",
+        "album/memory.py",
+        "album/undo_log.py",
+    }
     telling |= {"service/corrections.py"}
     of_day = re.compile(r"\btime_ns\b|\btime\.time\(|from time import[^#\n]*\btime\b|datetime\.now\(")
     root = ROOT / "serving"

@@ -35,6 +35,7 @@ from serving.http.routes import (
 from serving.http.routes.platforms import invocations_router, ping_router
 from serving.http.schemas import ErrorBody
 from serving.observability.metrics import Metrics
+from serving.observability.requests import log_requests
 from serving.observability.tracing import Tracing
 from serving.service import PredictionService
 from serving.service.corrections import Corrections
@@ -64,7 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         _grpc_server().refuse_taken(settings)
     keys = None if settings.api_keys_file is None else ApiKeys(settings.api_keys_file)
     tracing = None if settings.tracing_endpoint is None else Tracing(settings.tracing_endpoint)
-    counted = Metrics([] if tracing is None else [tracing.trace])
+    counted = Metrics([log_requests, *([] if tracing is None else [tracing.trace])])
     service = PredictionService.load(settings, counted)
     counted.watch(service)
     app: FastAPI = FastAPIOffline(
@@ -107,6 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if app.state.tracing is not None:
             stack.callback(app.state.tracing.close)
         stack.callback(service.close)
+        stack.callback(app.state.metrics.recorder.tell)
         reread = [] if app.state.keys is None else [app.state.keys.reload]
         stack.enter_context(on_hangup([*reread, service.registry.refresh_soon]))
         if service.settings.reload == "watch":

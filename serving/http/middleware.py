@@ -13,8 +13,8 @@ from serving.http.keys import RequireKey
 from serving.http.other_origins import allowed
 from serving.http.routes.direct import DirectCalls
 from serving.http.routes.platforms import PING
-from serving.observability.logging import RequestLog
-from serving.observability.recorder import Recorder, RecordRequests
+from serving.observability.recorder import Recorder
+from serving.observability.requests import RecordRequests
 from serving.service import PredictionService
 from serving.settings import listed
 from serving.settings.platforms import Platform
@@ -40,7 +40,6 @@ def add_middleware(
     if settings.cors_origins is not None:
         app.add_middleware(CORSMiddleware, **allowed(listed(settings.cors_origins)))
     app.add_middleware(RecordRequests, recorder=recorder)
-    app.add_middleware(RequestLog)
     if settings.trusted_proxies is not None:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=listed(settings.trusted_proxies))
     app.add_middleware(TidyPath)

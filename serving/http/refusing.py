@@ -6,10 +6,8 @@ has answered before refuses before uvicorn makes anything of the request.
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any, cast
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -18,8 +16,9 @@ from uvicorn.server import ServerState
 from serving.http.errors import STATUSES, error_json, headers_of
 from serving.http.other_origins import OtherOrigins
 from serving.http.paced import Paced
-from serving.observability.logging import REQUEST_ID_HEADER, id_of, log_request, request_id
-from serving.observability.recorder import Recorder, RequestRecord, note_route
+from serving.observability.logging import REQUEST_ID_HEADER
+from serving.observability.recorder import Recorder
+from serving.observability.requests import begun, note_route
 from serving.service import PredictionService
 
 PREDICTING = (":predict", ":explain", ":feedback", "/v1/predict", "/infer", "/v1/upright", "/invocations")
@@ -44,18 +43,11 @@ def refusal(service: PredictionService, recorder: Recorder) -> Refuse:
             service.admission.passing += 1
             asyncio.get_running_loop().call_soon(passed)  # its task's first step, which looks again, comes next
             return None
-        started, headers = perf_counter(), Headers(scope=scope)
-        token = request_id.set(named := id_of(headers))
-        try:
-            record = RequestRecord(
-                method="POST", status=STATUSES[type(error)], error_type=type(error).__name__, headers=headers
-            )
-            note_route(record, scope)
-            recorder.note(record)
-            log_request(scope, record.status, started)
-        finally:
-            request_id.reset(token)
-        return {REQUEST_ID_HEADER: named, **headers_of(error)}, error_json(error)
+        record = begun(scope)
+        record.status, record.error_type = STATUSES[type(error)], type(error).__name__
+        note_route(record, scope)
+        recorder.note(record)
+        return {REQUEST_ID_HEADER: record.request_id, **headers_of(error)}, error_json(error)
 
     return refuse
 

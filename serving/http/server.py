@@ -84,6 +84,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._service: PredictionService = app.state.service
+        self._tell = app.state.metrics.recorder.tell
         self._pause_s = settings.drain_pause_s
         self._stop_at = inf
         self._listener = listener
@@ -108,6 +109,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains; uvicorn would stop at once, and raise the signal again at the end."""
         if self._stop_at < inf:
+            self._tell()
             os._exit(_SIGNALLED + sig)  # threads in the middle of a photo would hold up a milder exit
         self._service.drain()
         # In every answer from now on, so that clients who keep connections leave before they are closed.

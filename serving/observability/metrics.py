@@ -1,22 +1,23 @@
 """Prometheus metrics of one application; docs/operating.md says what each of them means."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Gauge, GCCollector, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 
 from models.drift import Shape
 from models.metadata import ModelMetadata
 from serving.engine.observer import DropReason, ReloadOutcome
+from serving.observability.blocks import Predictions, added_up
 from serving.observability.drift import Drift
-from serving.observability.families import Family, Observed
+from serving.observability.families import Family, Observed, Total, add_all
 from serving.observability.gauges import Gauges
-from serving.observability.recorder import Recorder, RecordingObserver, RequestProtocol, RequestRecord
+from serving.observability.recorder import Listener, Recorder, RecordingObserver, RequestProtocol, RequestRecord
 from serving.observability.totals import Totals
 from serving.service import PredictionService
 
@@ -24,8 +25,6 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *_SECONDS)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64)
 _PROBABILITY = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1)
-_OURS = 500
-_FAILED = 400
 _WATCHED = ("QueueFullError", "DeadlineExceededError", "NotReadyError", "UnauthorizedError")
 
 
@@ -37,7 +36,7 @@ class Metrics(RecordingObserver):
         drift: what people's photos look like to each version.
     """
 
-    def __init__(self, listeners: Sequence[Callable[[RequestRecord], None]] = (), drift: Drift | None = None) -> None:
+    def __init__(self, listeners: Sequence[Listener] = (), drift: Drift | None = None) -> None:
         """Makes the registry.
 
         Args:
@@ -48,6 +47,7 @@ class Metrics(RecordingObserver):
         self.drift = drift or Drift()
         self._registry = _Registry(auto_describe=True)
         self._service: PredictionService | None = None
+        self._told = Predictions()
         self._make_request_metrics()
         self._make_model_metrics()
         ProcessCollector(registry=self._registry)
@@ -61,11 +61,13 @@ class Metrics(RecordingObserver):
 
     def scrape(self, accept: str) -> tuple[bytes, str]:
         """Returns all metrics and their content type, in the format that an ``Accept`` header asks for."""
+        self._settle()
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
     def totals(self, model: str, version: str) -> Totals:
         """What has been counted of one version since the start."""
+        self._settle()
         counted: list[Family[Any]] = [
             self._requests,
             self._predictions,
@@ -81,11 +83,7 @@ class Metrics(RecordingObserver):
 
     def predicted(self, model: str, version: str, predictions: Sequence[tuple[str, bool, float]]) -> None:
         """See Observer."""
-        if predictions:
-            self._last.labels(model, version).set_to_current_time()
-        for label, certain, probability in predictions:
-            self._predictions.labels(model, version, label, str(certain).lower()).inc()
-            self._probability.labels(model).observe(probability)
+        self._told.add(model, version, predictions)
 
     def batch_ran(self, model: str, version: str, images: int) -> None:
         """See Observer."""
@@ -115,7 +113,7 @@ class Metrics(RecordingObserver):
 
     def _make_request_metrics(self) -> None:
         self._requests = Family(
-            Counter,
+            Total,
             "loupe_requests",
             "Requests that ended; one that asks several models counts for each.",
             ["protocol", "model", "version", "status"],
@@ -138,14 +136,14 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._failed_s = Family(
-            Counter,
+            Total,
             "loupe_failed_request_seconds",
             "Of those seconds, the ones of requests that ended in an error.",
             ["protocol", "model", "version"],
             registry=self._registry,
         )
         self._rejected = Family(
-            Counter,
+            Total,
             "loupe_rejected_requests",
             "Requests that got an error other than 500; the reason is the error_type of its body.",
             ["protocol", "reason"],
@@ -154,7 +152,7 @@ class Metrics(RecordingObserver):
 
     def _make_model_metrics(self) -> None:
         self._predictions = Family(
-            Counter,
+            Total,
             "loupe_predictions",
             "Images that were answered.",
             ["model", "version", "label", "certain"],
@@ -184,21 +182,21 @@ class Metrics(RecordingObserver):
             registry=self._registry,
         )
         self._dropped = Family(
-            Counter,
+            Total,
             "loupe_dropped_images",
             "Images that were not answered as their caller had left (cancelled) or their time was up (deadline).",
             ["model", "reason"],
             registry=self._registry,
         )
         self._reloads = Family(
-            Counter,
+            Total,
             "loupe_reloads",
             "Versions that were loaded, refused (the old one keeps serving) or unloaded.",
             ["model", "outcome"],
             registry=self._registry,
         )
         self._compared = Family(
-            Counter,
+            Total,
             "loupe_shadow_predictions",
             "Images that a shadow version judged too, by whether it agreed.",
             ["model", "version", "same_label", "same_certain"],
@@ -215,17 +213,26 @@ class Metrics(RecordingObserver):
         for protocol, reason in product(get_args(RequestProtocol), _WATCHED):
             self._rejected.labels(protocol, reason)
 
-    def _count(self, record: RequestRecord) -> None:
-        for model, version in (record.versions or {self._known(record.path_model): ""}).items():
-            self._requests.labels(record.protocol, model, version, str(record.status)).inc()
-        for asked in record.versions.items():
-            self._duration.labels(record.protocol, *asked).observe(record.duration_s)
-            if record.status >= _FAILED:
-                self._failed_s.labels(record.protocol, *asked).inc(record.duration_s)
-        for asked, (stage, seconds) in product(record.versions.items(), record.stages_s.items()):
-            self._stage.labels(record.protocol, *asked, stage).observe(seconds)
-        if record.error_type is not None and record.status != _OURS:
-            self._rejected.labels(record.protocol, record.error_type).inc()
+    def _settle(self) -> None:
+        self.recorder.tell()
+        self._count_predictions()
+
+    def _count(self, ended: Sequence[RequestRecord]) -> None:
+        told = added_up(ended, self._known)
+        add_all(
+            (self._requests, told.ended),
+            (self._duration, told.duration),
+            (self._failed_s, told.failed_s),
+            (self._stage, told.stage),
+            (self._rejected, told.rejected),
+        )
+        self._count_predictions()
+
+    def _count_predictions(self) -> None:
+        told, self._told = self._told, Predictions()
+        add_all((self._predictions, told.answered), (self._probability, told.probability))
+        for labels, at in told.last.items():
+            self._last.labels(*labels).set(at)
 
     def _known(self, model: str | None) -> str:
         """A name that a caller made up makes no series."""

@@ -1,6 +1,6 @@
 """OpenTelemetry: a span for each request to a model and for each of its steps; with the extra ``tracing``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from models.errors import SettingsError
 from models.extras import how_to_install
@@ -44,12 +44,16 @@ class Tracing:
         self._extract = TraceContextTextMapPropagator().extract
         self._inside, self._kind = set_span_in_context, SpanKind.SERVER
 
-    def trace(self, record: RequestRecord) -> None:
-        """Sends the spans of a request that has ended, as a part of the caller's trace if there is one.
+    def trace(self, ended: Sequence[RequestRecord]) -> None:
+        """Sends the spans of requests that have ended, each as a part of its caller's trace if there is one.
 
         The steps' lengths are exact. They are laid end to end, although waiting is spread over the request, and those
         of several images overlap.
         """
+        for record in ended:
+            self._trace(record)
+
+    def _trace(self, record: RequestRecord) -> None:
         if record.protocol == "other":
             return
         started, ended = record.started_ns, record.started_ns + round(record.duration_s * _NANOSECONDS)

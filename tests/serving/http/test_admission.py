@@ -56,10 +56,13 @@ def test_of_those_who_come_at_once_no_more_pass_the_door_than_there_is_room_for(
     scope = {"method": "POST", "path": PATH, "headers": []}
 
     async def come() -> list[bool]:
-        refuse = refusal(SimpleNamespace(admission=admission), Recorder([records.append]))
+        recorder = Recorder([records.extend])
+        refuse = refusal(SimpleNamespace(admission=admission), recorder)
         at_once = [refuse(scope) is None for _ in range(4)]
         await asyncio.sleep(0)  # they have had their first step, and hold nothing
-        return [*at_once, refuse(scope) is None]
+        fifth = refuse(scope) is None
+        recorder.tell()
+        return [*at_once, fifth]
 
     assert asyncio.run(come()) == [True, True, False, False, True]
     assert [(record.status, record.error_type) for record in records] == [(429, "QueueFullError")] * 2

@@ -82,7 +82,9 @@ def test_in_the_pause_it_is_not_ready_but_answers(spawn, models, zoo):
         assert kept.get("/v2/health/ready").status_code == 503
         assert kept.get("/health/live").status_code == 200
         assert kept.get("/health").json()["ready"] is False
-    assert ended(process) == 0
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert '"path": "/health", "status": 200' in log
 
 
 def test_a_second_signal_ends_it_at_once(spawn, models, zoo):
@@ -95,7 +97,9 @@ def test_a_second_signal_ends_it_at_once(spawn, models, zoo):
         process.send_signal(signal.SIGTERM)
         wait_for(lambda: httpx.get(f"{url}/health/ready").status_code == 503)
         process.send_signal(signal.SIGTERM)
-        assert ended(process) == 128 + signal.SIGTERM
+        _, log = process.communicate(timeout=60)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert '"path": "/health/ready", "status": 503' in log
         assert isinstance(answer.exception(), httpx.TransportError)
 
 

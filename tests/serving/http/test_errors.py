@@ -7,13 +7,14 @@ from fastapi import FastAPI
 
 from models import errors
 from serving.http.errors import STATUSES, add_error_handlers, documented
-from serving.observability.logging import RequestLog
+from serving.observability.recorder import Recorder
+from serving.observability.requests import RecordRequests
 
 
 def answer_of(error: Exception) -> httpx.Response:
     app = FastAPI()
     add_error_handlers(app)
-    app.add_middleware(RequestLog)
+    app.add_middleware(RecordRequests, recorder=Recorder([]))
 
     @app.get("/")
     async def fail() -> None:

@@ -7,7 +7,9 @@ import pytest
 from PIL import ExifTags, Image
 
 from models.images import decode
-from serving.observability.logging import configure_logging, request_id
+from serving.observability.logging import RequestLine, _JsonLines, configure_logging, request_id
+from serving.observability.recorder import RequestRecord
+from serving.observability.requests import log_requests
 
 
 @pytest.fixture
@@ -38,6 +40,23 @@ def test_a_record_is_one_line_of_json(root_logger, capfd):
         "count": 3,
         "request_id": "abc",
     }
+
+
+def test_a_request_has_the_line_that_any_record_would_have(root_logger, capfd):
+    configure_logging("info")
+    paths = ["/v1/predict", '/a "quoted" path\nwith ü', ""]
+    records = [RequestRecord(method="POST", path=path, status=200, request_id="mine") for path in paths]
+    for record in records:
+        record.ended()
+    log_requests(records)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(one["path"], one["status"], one["request_id"]) for one in lines] == [
+        (path, 200, "mine") for path in paths[:2]
+    ]
+    assert all(one["duration_ms"] >= 0 for one in lines)
+    request_id.set("mine")
+    line = RequestLine(1_700_000_000.25, "GET", paths[1], 404, 1.5, "mine")
+    assert line.json == _JsonLines().format(line)
 
 
 def test_debug_lines_hold_no_exif(root_logger, capfd, photograph):

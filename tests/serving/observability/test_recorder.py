@@ -1,9 +1,11 @@
+import asyncio
+
 from serving.observability.recorder import Recorder, RecordingObserver, RequestRecord, current_record
 
 
 def test_a_record_is_handed_over_when_its_request_ends():
     handed: list[RequestRecord] = []
-    recorder = Recorder([handed.append])
+    recorder = Recorder([handed.extend])
     observer = RecordingObserver()
     with recorder.request(RequestRecord("predict")) as record:
         assert (recorder.in_flight, handed) == (1, [])
@@ -14,6 +16,28 @@ def test_a_record_is_handed_over_when_its_request_ends():
     assert record.versions == {"selfie": "3"}
     assert list(record.stages_s) == ["receive", "decode", "queue", "respond"]
     assert record.stages_s["receive"] + record.stages_s["respond"] <= record.duration_s
+
+
+def test_requests_of_an_event_loop_are_handed_over_in_blocks():
+    blocks: list[list[RequestRecord]] = []
+    recorder = Recorder([lambda ended: blocks.append(list(ended))])
+    records = [RequestRecord() for _ in range(3)]
+
+    async def end_two() -> None:
+        recorder.note(records[0])
+        recorder.note(records[1])
+        assert blocks == []
+        await asyncio.sleep(0.3)
+
+    async def end_one() -> None:
+        recorder.note(records[2])
+
+    asyncio.run(end_two())
+    assert blocks == [records[:2]]
+    asyncio.run(end_one())  # which ends before it is time
+    recorder.tell()
+    recorder.tell()
+    assert blocks == [records[:2], records[2:]]
 
 
 def test_a_request_may_ask_several_times_and_the_longest_counts():
@@ -31,7 +55,7 @@ def test_a_request_may_ask_several_times_and_the_longest_counts():
 def test_what_failed_before_a_model_was_asked_has_no_steps():
     handed: list[RequestRecord] = []
     try:
-        with Recorder([handed.append]).request(RequestRecord()):
+        with Recorder([handed.extend]).request(RequestRecord()):
             raise ZeroDivisionError
     except ZeroDivisionError:
         pass

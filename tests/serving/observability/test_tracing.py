@@ -118,7 +118,7 @@ def test_a_failure_is_told_and_no_path_is(serve_with, collector):
 @pytest.mark.parametrize("traceparent", ["", "nonsense", f"00-{'0' * 32}-{PARENT}-01"])
 def test_a_traceparent_that_is_none_begins_a_trace(collector, traceparent):
     tracing = Tracing(collector.endpoint)
-    tracing.trace(RequestRecord("predict", "POST", "/v1/predict", headers={"traceparent": traceparent}))
+    tracing.trace([RequestRecord("predict", "POST", "/v1/predict", headers={"traceparent": traceparent})])
     tracing.close()
     [span] = collector.spans
     assert not span.parent_span_id
@@ -126,7 +126,7 @@ def test_a_traceparent_that_is_none_begins_a_trace(collector, traceparent):
 
 def test_a_caller_who_does_not_sample_is_not_sampled(collector):
     tracing = Tracing(collector.endpoint)
-    tracing.trace(RequestRecord("predict", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"}))
+    tracing.trace([RequestRecord("predict", headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})])
     tracing.close()
     assert collector.spans == []
 
