@@ -14,21 +14,16 @@ _SLASHES = re.compile("/{2,}")
 _LONGEST = 100
 
 
-class TidyPath:
-    """ASGI middleware: ``//v1/predict/`` is ``/v1/predict``, as clients join addresses with a slash too many.
+def tidied(scope: Scope) -> Scope:
+    """A request for ``//v1/predict/`` is one for ``/v1/predict``, as clients join addresses with a slash too many.
 
-    Outside of those that judge a path, so that none of them sees another than the router does.
+    Before all that judges a path, so that none of it sees another than the router does.
     """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
-        if scope["type"] == "http" and ("//" in scope["path"] or scope["path"].endswith("/")):
-            path = _SLASHES.sub("/", scope["path"]).rstrip("/")
-            scope = {**scope, "path": f"{path}/" if path in ("", scope.get("root_path")) else path}
-        await self._app(scope, receive, send)
+    path: str = scope["path"]
+    if "//" not in path and not path.endswith("/"):
+        return scope
+    path = _SLASHES.sub("/", path).rstrip("/")
+    return {**scope, "path": f"{path}/" if path in ("", scope.get("root_path")) else path}
 
 
 class AnswerHead:
@@ -39,7 +34,7 @@ class AnswerHead:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
         asked = {**scope, "method": "GET"}

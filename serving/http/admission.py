@@ -10,6 +10,17 @@ from serving.http.refusing import PREDICTING
 from serving.service import PredictionService
 
 
+def let_in(scope: Scope, service: PredictionService) -> None:
+    """Names the caller of a call that predicts, and looks whether there is room for it.
+
+    Raises:
+        QueueFullError: there is no room for an image more, or none for this caller.
+    """
+    if caller.get() is None:  # no key was asked for
+        caller.set(Caller(network_of((scope.get("client") or ("",))[0])))
+    service.refuse_if_full()
+
+
 class RefuseWhenFull:
     """ASGI middleware: 429 for calls that predict while there is no room for an image more, or none for this caller."""
 
@@ -19,11 +30,9 @@ class RefuseWhenFull:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].endswith(PREDICTING):
-            if caller.get() is None:  # no key was asked for
-                caller.set(Caller(network_of((scope.get("client") or ("",))[0])))
+        if scope["method"] == "POST" and scope["path"].endswith(PREDICTING):
             try:
-                self._service.refuse_if_full()
+                let_in(scope, self._service)
             except QueueFullError as error:
                 await error_response(error)(scope, receive, send)
                 return

@@ -15,7 +15,7 @@ from models.extras import how_to_install
 from serving.access.keys import ApiKeys
 from serving.http.addresses import Call
 from serving.http.errors import add_error_handlers
-from serving.http.middleware import add_middleware
+from serving.http.layers import layers
 from serving.http.openapi import describe, operation_id
 from serving.http.routes import (
     drift,
@@ -97,7 +97,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(health.root_router)
     describe(app, settings, frozenset({"set_labels", "load_model", "unload_model"}))
     add_error_handlers(app)
-    add_middleware(app, service, counted.recorder, keys, platform)
+    app.middleware_stack = layers(app, service, counted.recorder, keys, platform)
     return app
 
 

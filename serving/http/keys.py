@@ -29,7 +29,7 @@ class RequireKey:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] == "http" and not self._is_open(_route_path(scope)):
+        if not self._is_open(route_path(scope)):
             try:
                 caller.set(Caller(self._keys.check(Headers(scope=scope))))
             except UnauthorizedError as error:
@@ -41,7 +41,7 @@ class RequireKey:
         return path in self._open or path.startswith(self._files)
 
 
-def _route_path(scope: Scope) -> str:
+def route_path(scope: Scope) -> str:
     """The path that the router sees: without the prefix that a proxy may leave in it."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "")

@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
-            proxy_headers=False,  # believed by default from this machine; middleware.py asks for their address
+            proxy_headers=False,  # believed by default from this machine; layers.py asks for their address
             timeout_keep_alive=ceil(settings.idle_timeout_s),
             # A body and then its answer; whatever is not done by then never will be.
             timeout_graceful_shutdown=ceil(2 * settings.request_timeout_s),

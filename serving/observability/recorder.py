@@ -36,6 +36,7 @@ class RequestRecord:
         started_ns: when it began, in nanoseconds since 1970.
         request_id: as it is logged.
         headers: what it came with, for whoever continues a trace.
+        answering: whether the answer has begun.
         path: without its query, for the log; empty where whoever answers writes the line.
     """
 
@@ -52,6 +53,7 @@ class RequestRecord:
     request_id: str = field(default_factory=lambda: request_id.get() or "")
     headers: Mapping[str, str] = field(default_factory=dict)
     path: str = ""
+    answering: bool = False
     _started: float = field(default_factory=perf_counter)
     _answered: float | None = None
 

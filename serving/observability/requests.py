@@ -29,16 +29,13 @@ class RecordRequests:
         self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+        """Answers one request of HTTP."""
         record = begun(scope)
         request_id.set(record.request_id)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                record.status = message["status"]
+                record.status, record.answering = message["status"], True
                 note_route(record, scope)
                 others = [one for one in message.get("headers", ()) if one[0] != _ID_HEADER]
                 message = {**message, "headers": [*others, (_ID_HEADER, record.request_id.encode())]}

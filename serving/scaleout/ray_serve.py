@@ -58,7 +58,8 @@ class Loupe(OpenInference):
             LoupeError: as ``create_app``; the replica does not start.
         """
         built = create_app(replica_settings())
-        built.add_middleware(_Bytes)
+        assert built.middleware_stack is not None  # noqa: S101 - create_app made it
+        built.middleware_stack = _Bytes(built.middleware_stack)
         self.answers = Answers(built.state.service, built.state.metrics, built.state.keys)
         return built
 

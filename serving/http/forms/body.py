@@ -13,7 +13,7 @@ from models.limits import ImageLimits
 from serving.http.forms.document import is_document, read_document
 from serving.http.forms.multipart import read_multipart
 from serving.http.forms.strangers import refuse_lost_bytes, refuse_text
-from serving.http.routes.stream import chunks
+from serving.http.routes.stream import Incoming, chunks
 from serving.http.schemas import Key
 from serving.parsing.off_loop import joined, off_loop
 from serving.settings import Settings
@@ -44,7 +44,7 @@ class Body:
 
 
 async def read_body(
-    request: Request, settings: Settings, take: Callable[[int], None], known: Sequence[str] = ()
+    request: Request | Incoming, settings: Settings, take: Callable[[int], None], known: Sequence[str] = ()
 ) -> Body:
     """Reads the images of a predict request, and no more bytes than are allowed.
 
@@ -72,7 +72,7 @@ async def read_body(
 
 
 async def _read(
-    request: Request, stream: AsyncGenerator[bytes, None], settings: Settings, known: Sequence[str]
+    request: Request | Incoming, stream: AsyncGenerator[bytes, None], settings: Settings, known: Sequence[str]
 ) -> Body:
     content_type = request.headers.get("content-type", "")
     if content_type.strip().lower().startswith("multipart/form-data"):

@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from models.errors import RequestError
 from models.wrong_value import explain
 from serving.access.control import check_token
+from serving.http.routes.stream import Incoming
 from serving.service import PredictionService
 
 
@@ -76,8 +77,8 @@ class Call:
         patience: how long the caller waits.
     """
 
-    request: Request
-    headers: MutableHeaders
+    request: Request | Incoming
+    headers: dict[str, str] | MutableHeaders
     service: PredictionService
     patience: _Patience
 

@@ -5,25 +5,30 @@ of the one event loop for each request than anything that Loupe does there itsel
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from functools import lru_cache
+from typing import Any, NamedTuple, get_type_hints
 
-from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import LoupeError
+from serving.http.admission import let_in
 from serving.http.errors import client_gone, error_response
 from serving.http.forms.parameters import Parameters
+from serving.http.keys import route_path
 from serving.http.routes import open_inference, predict
 from serving.http.routes.dependencies import Call, patience_of
+from serving.http.routes.stream import Incoming
+from serving.observability.recorder import current_record
 from serving.open_inference.framing import HEADER
+from serving.service import PredictionService
 
 _PREDICTING = (":predict", "/v1/predict", "/infer")
+_KNOWN_PATHS = 256
+_JSON = (b"content-type", b"application/json")
 
 
 def hot_routes() -> list[APIRoute]:
@@ -33,63 +38,81 @@ def hot_routes() -> list[APIRoute]:
 
 
 class DirectCalls:
-    """ASGI middleware, the innermost one: answers the hot calls, and passes on all else."""
+    """ASGI middleware: lets the hot calls in and answers them, and passes on all else."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, service: PredictionService) -> None:
         self._app = app
+        self._service = service
         self._calls = [_DirectCall(route) for route in hot_routes()]
+        self._found = lru_cache(_KNOWN_PATHS)(self._find)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            for call in self._calls:
-                if call.matches(scope):
-                    await call.answer(scope, receive, send)
-                    return
-        await self._app(scope, receive, send)
-
-
-class _DirectCall:
-    """Calls a documented route's function with the names in the path and what else it asks for; sends what it says."""
-
-    def __init__(self, documented: APIRoute) -> None:
-        self._documented = documented
-        self._wanted = _wanted(get_type_hints(documented.endpoint))
-
-    def matches(self, scope: Scope) -> bool:
-        """Whether it is asked; the scope then tells so."""
-        match, found = self._documented.matches(scope)
-        if match is not Match.FULL:
-            return False
-        scope.update(found)
-        scope["route"] = self._documented
-        return True
-
-    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answers one request of HTTP."""
+        found = self._found(route_path(scope)) if scope["method"] == "POST" else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        call, names = found
+        scope["route"], scope["path_params"] = call.documented, names
         try:
-            answer = await self._made(scope, receive, send)
+            let_in(scope, self._service)
+            answer = await call.answer(self._service, names, scope, receive)
         except LoupeError as error:
             answer = error_response(error)
         except ClientDisconnect:
             answer = client_gone()
-        await answer(scope, receive, send)
+        if isinstance(answer, Response):
+            await answer(scope, receive, send)
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
+            await send({"type": "http.response.body", "body": answer.body})
 
-    async def _made(self, scope: Scope, receive: Receive, send: Send) -> Response:
-        request, headers = Request(scope, receive, send), MutableHeaders()
-        service = scope["app"].state.service
-        call = Call(request, headers, service, patience_of(service, request.headers))
-        wanted = {name: read(request) for name, read in self._wanted.items()}
-        answer = await self._documented.endpoint(**scope["path_params"], call=call, **wanted)
+    def _find(self, path: str) -> "tuple[_DirectCall, dict[str, str]] | None":
+        for call in self._calls:
+            if (match := call.documented.path_regex.match(path)) is not None:
+                return call, match.groupdict()
+        return None
+
+
+class _Json(NamedTuple):
+    """An answer of known shape, for which there is no need of a ``Response``."""
+
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class _DirectCall:
+    """Calls a documented route's function with the names in the path and what else it asks for."""
+
+    def __init__(self, documented: APIRoute) -> None:
+        self.documented = documented
+        self._wanted = _wanted(get_type_hints(documented.endpoint))
+
+    async def answer(
+        self, service: PredictionService, names: Mapping[str, str], scope: Scope, receive: Receive
+    ) -> Response | _Json:
+        """Answers one request."""
+        record = current_record.get()
+        assert record is not None  # noqa: S101 - RecordRequests is one of the layers outside of this one
+        asked, headers = record.headers, dict[str, str]()
+        call = Call(Incoming(asked, receive), headers, service, patience_of(service, asked))
+        wanted = {name: read(scope, asked) for name, read in self._wanted.items()}
+        answer = await self.documented.endpoint(**names, call=call, **wanted)
         if isinstance(answer, Response):
             return answer
-        return Response(to_json(answer), media_type="application/json", headers=headers)
+        body = to_json(answer)
+        told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        return _Json([*told, (b"content-length", str(len(body)).encode()), _JSON], body)
 
 
-def _wanted(hints: Mapping[str, Any]) -> dict[str, Callable[[Request], object]]:
+_Read = Callable[[Scope, Mapping[str, str]], object]
+"""A request's scope and headers → an argument."""
+
+
+def _wanted(hints: Mapping[str, Any]) -> dict[str, _Read]:
     """How each argument that a function may have besides is read, by its name."""
-    ways: dict[str, Callable[[Request], object]] = {"header_length": lambda request: request.headers.get(HEADER)}
+    ways: dict[str, _Read] = {"header_length": lambda _, headers: headers.get(HEADER.lower())}
     if "asked" in hints:
         parameters: type[Parameters] = hints["asked"]
-        ways["asked"] = lambda request: parameters.of_query(request.scope["query_string"].decode("latin-1"))
+        ways["asked"] = lambda scope, _: parameters.of_query(scope["query_string"].decode("latin-1"))
     return {name: way for name, way in ways.items() if name in hints}

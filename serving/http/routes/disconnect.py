@@ -6,6 +6,8 @@ from typing import Any, cast
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from serving.http.routes.stream import Incoming
+
 # What is done before is done for nobody just as well: to watch costs 15 us of the event loop, more than half of which
 # is to stop watching.
 _WATCHED_AFTER_S = 0.02
@@ -18,7 +20,7 @@ class while_connected:  # noqa: N801 - read as `async with while_connected(reque
         ClientDisconnect: it left.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request | Incoming) -> None:
         self._request = request
         self._left = False
         self._watching: asyncio.Task[None] | None = None

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from models.errors import LoupeError
 from serving.http.errors import error_body
+from serving.http.routes.stream import Incoming
 from serving.service.answers import Answer, Answers
 
 NDJSON = "application/x-ndjson"
@@ -21,7 +22,7 @@ _NAMES = (NDJSON, "application/ndjson", "application/jsonl", "application/jsonli
 """The last is SageMaker's. There is no registered name."""
 
 
-def wants_lines(request: Request) -> bool:
+def wants_lines(request: Request | Incoming) -> bool:
     """Whether the caller accepts lines."""
     asked = request.headers.get("accept", "").lower()
     return any(name in asked for name in _NAMES)

@@ -3,10 +3,12 @@
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import NamedTuple
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from models.errors import RequestError, RequestTimeoutError, RequestTooLargeError, UnsupportedImageError
 from models.inflation import GZIP, ZLIB, Inflater, SwollenError
@@ -16,7 +18,21 @@ from serving.settings import Settings
 _WINDOWS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": ZLIB}
 
 
-async def chunks(request: Request, settings: Settings, take: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+class Incoming(NamedTuple):
+    """What of Starlette's ``Request`` is asked of a call that predicts.
+
+    Attributes:
+        headers: by their names in lower case.
+        receive: gives the body.
+    """
+
+    headers: Mapping[str, str]
+    receive: Receive
+
+
+async def chunks(
+    request: Request | Incoming, settings: Settings, take: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
     """Yields the decompressed body.
 
     Args:
@@ -59,7 +75,7 @@ async def chunks(request: Request, settings: Settings, take: Callable[[int], Non
         yield piece
 
 
-async def read_all(request: Request, settings: Settings, take: Callable[[int], None]) -> bytes:
+async def read_all(request: Request | Incoming, settings: Settings, take: Callable[[int], None]) -> bytes:
     """Reads the whole body.
 
     Raises:

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 
 from serving.http.app import create_app
-from serving.http.routes import predict
-from serving.http.routes.direct import DirectCalls, hot_routes
+from serving.http.routes import direct, predict
+from serving.http.routes.direct import hot_routes
 from serving.settings import Settings
 
 ORIENTATION, SEVERAL, INFER = "/v1/models/orientation:predict", "/v1/predict", "/v2/models/orientation/infer"
@@ -21,8 +21,10 @@ _COUNTED = ("loupe_requests_total", "loupe_predictions_total", "loupe_rejected_r
 @pytest.fixture(scope="module")
 def apps(models) -> Iterator[list[FastAPI]]:
     """As it is, and with FastAPI's own routes alone."""
-    made = [create_app(Settings(models=models, max_wait_s=60)) for _ in range(2)]
-    made[1].user_middleware[:] = [one for one in made[1].user_middleware if one.cls is not DirectCalls]
+    made = [create_app(settings := Settings(models=models, max_wait_s=60))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direct, "hot_routes", list)
+        made.append(create_app(settings))
     yield made
     for app in made:
         app.state.service.close()
