@@ -1,6 +1,7 @@
 """Bytes of a photo → upright RGB image: the one decoder of training, evaluation and serving."""
 
 import warnings
+from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
@@ -31,6 +32,7 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 silence_decoders()
 
+_START_BYTES = 16  # that tell a format
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
 _EXIF_ORIENTATION = 0x0112
 _XMP = ("XML:com.adobe.xmp", "xmp")  # in Pillow's info
@@ -106,7 +108,7 @@ def open_header(data: bytes) -> Image.Image:
     except UnsupportedImageError:
         raise
     except UnidentifiedImageError:
-        if _has_known_start(data):
+        if _has_known_start(data[:_START_BYTES]):
             raise UndecodableImageError("the image's header is broken or cut off") from None
         raise UnsupportedImageError(_unsupported(data)) from None
     except Exception as error:
@@ -115,7 +117,7 @@ def open_header(data: bytes) -> Image.Image:
 
 def starts_as_image(data: bytes) -> bool:
     """Whether the first bytes are those of a format that is served, HEIC and AVIF included."""
-    return _has_known_start(data) or is_heif(data)
+    return _has_known_start(data[:_START_BYTES]) or is_heif(data)
 
 
 def _readable(data: bytes) -> bytes:
@@ -131,10 +133,11 @@ def _one_line(error: Exception) -> str:
     return "it is cut off" if "truncated" in said.lower() else said
 
 
-def _has_known_start(data: bytes) -> bool:
+@lru_cache
+def _has_known_start(start: bytes) -> bool:
     Image.init()  # until something was opened, Pillow knows no format, and then only some of them
     tests = (Image.OPEN[name][1] for name in _OPENERS)
-    return any(accept is not None and accept(data[:16]) is True for accept in tests)
+    return any(accept is not None and accept(start) is True for accept in tests)
 
 
 def _unsupported(data: bytes) -> str:

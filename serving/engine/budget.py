@@ -1,6 +1,5 @@
 """Budget: a bounded amount of something that all requests share, such as bytes held or images in the house."""
 
-from collections import Counter
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Self
@@ -8,7 +7,7 @@ from typing import Self
 from models.errors import QueueFullError, RequestTooLargeError
 
 
-@dataclass
+@dataclass(slots=True)
 class Caller:
     """Whose request is being answered.
 
@@ -20,7 +19,7 @@ class Caller:
 
     name: str
     admitted: bool = False
-    held: Counter[str] = field(default_factory=Counter)
+    held: dict[str, int] = field(default_factory=dict)
 
 
 caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
@@ -47,7 +46,7 @@ class Budget:
         self.unit = unit
         self.taken = 0
         self._part = limit * caller_percent / 100
-        self._callers: Counter[str] = Counter()
+        self._callers = dict[str, int]()
 
     def lease(self) -> "Lease":
         """What one request takes of it; all of that is given back at the end of a ``with``."""
@@ -63,20 +62,38 @@ class Budget:
             raise QueueFullError(f"the service is full: it holds {self.taken} of {self.limit} {self.unit}; try again")
         if (whose := caller.get()) is None:
             return
-        others = self._callers[whose.name] - whose.held[self.unit]
-        if others and self._callers[whose.name] + amount > self._part:
+        held = self._callers.get(whose.name, 0)
+        if not held or held + amount <= self._part:
+            return
+        if others := held - whose.held.get(self.unit, 0):
             raise QueueFullError(
                 f"other requests of this caller hold {others} {self.unit} already, "
                 f"and one caller may hold {self._part:.0f}; try again"
             )
 
-    def note(self, whose: Caller, amount: int) -> None:
-        """Counts what was taken, or with a minus given back."""
+    def take(self, whose: Caller, amount: int, leased: int = 0) -> None:
+        """Takes for a request that has ``leased`` already.
+
+        Raises:
+            QueueFullError: it is beyond the limit now, or beyond the caller's part.
+            RequestTooLargeError: no wait would ever help.
+        """
+        if leased + amount > self.limit:
+            raise RequestTooLargeError(f"the request needs more than the {self.limit} {self.unit} that there are")
+        self.refuse_if_full(amount)
+        self._note(whose, amount)
+
+    def give_back(self, whose: Caller, amount: int) -> None:
+        """Gives back of what was taken."""
+        self._note(whose, -amount)
+
+    def _note(self, whose: Caller, amount: int) -> None:
         self.taken += amount
-        whose.held[self.unit] += amount
-        self._callers[whose.name] += amount
-        if not self._callers[whose.name]:
-            del self._callers[whose.name]
+        whose.held[self.unit] = whose.held.get(self.unit, 0) + amount
+        if held := self._callers.get(whose.name, 0) + amount:
+            self._callers[whose.name] = held
+        else:
+            self._callers.pop(whose.name, None)
 
 
 class Lease:
@@ -101,14 +118,12 @@ class Lease:
             QueueFullError: it is beyond the limit now, or beyond the caller's part.
             RequestTooLargeError: no wait would ever help.
         """
-        budget = self._budget
-        if self._leased + amount > budget.limit:
-            raise RequestTooLargeError(f"the request needs more than the {budget.limit} {budget.unit} that there are")
         if amount > 0:
-            budget.refuse_if_full(amount)
-        budget.note(self._whose, amount)
+            self._budget.take(self._whose, amount, self._leased)
+        else:
+            self._budget.give_back(self._whose, -amount)
         self._leased += amount
 
     def __exit__(self, *_: object) -> None:
         """Gives back."""
-        self._budget.note(self._whose, -self._leased)
+        self._budget.give_back(self._whose, self._leased)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf
+from math import inf, prod
 from typing import Self
 
 import numpy as np
@@ -51,7 +51,15 @@ class Prediction:
 
 
 class Classifier:
-    """Answers single images; they share the model's batches with those of all other callers."""
+    """Answers single images; they share the model's batches with those of all other callers.
+
+    Attributes:
+        model: the file.
+        metadata: what it says of itself.
+        name: of the model.
+        version: its number, as callers write it.
+        pixel_bytes: that one image has where it waits.
+    """
 
     def __init__(self, model: OnnxModel, *, workers: int, max_queue: int, observer: Observer = UNOBSERVED) -> None:
         self.model = model
@@ -59,9 +67,10 @@ class Classifier:
         self._batcher = Batcher[NDArray[np.uint8], Prediction](
             partial(_run, model, observer), max_batch=model.max_batch, max_queue=max_queue, workers=workers
         )
-        self._users = 0
+        self.name, self.version = self.metadata.name, str(self.metadata.version)
+        self.pixel_bytes = prod(self.metadata.preprocessing.shape)
+        self._users, self._retiring = 0, False
         self._idle = asyncio.Event()
-        self._idle.set()
 
     @property
     def waiting(self) -> int:
@@ -76,9 +85,7 @@ class Classifier:
     def count_users(self, more: int) -> None:
         """One request more, or one less, is under way; see ``in_use``."""
         self._users += more
-        if self._users:
-            self._idle.clear()
-        else:
+        if self._retiring and not self._users:
             self._idle.set()
 
     def submit(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[Prediction]]":
@@ -103,7 +110,10 @@ class Classifier:
 
     async def retire(self) -> None:
         """Waits for the requests that use it, then closes it."""
-        await self._idle.wait()
+        self._retiring = True
+        while self._users:
+            self._idle.clear()
+            await self._idle.wait()
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:

@@ -82,7 +82,8 @@ class Lane:
         with self._changed:
             if self._closed:
                 raise NotReadyError("the service is shutting down")
-            self._refuse_hopeless(task, deadline)
+            if self._dear:
+                self._refuse_hopeless(task, deadline)
             self._waiting_s += task.cost.seconds
             self.order.push(job, task.cost.seconds, job.submitted)
             self._changed.notify()
@@ -94,7 +95,7 @@ class Lane:
         Where his time is too short for his own picture too, it is no use to come again: then his deadline is at fault.
         """
         expected_s, left_s = self._waiting_s / len(self._threads), max(0.0, deadline - perf_counter())
-        if not self._dear or expected_s <= _HOPELESS * left_s:
+        if expected_s <= _HOPELESS * left_s:
             return
         if task.cost.seconds > left_s:
             raise DeadlineExceededError("its time would be up before it could be decoded")

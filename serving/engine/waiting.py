@@ -41,19 +41,18 @@ class Waiting:
             return 0.0
         return (inside - self._workers + 1) * self._image_s
 
-    @contextmanager
-    def inside(self, images: int) -> Iterator[None]:
-        """They are inside until the end."""
+    def enter(self, images: int) -> None:
+        """They are inside, until they ``leave``."""
         self._pass()
         self._inside += images
-        try:
-            yield
-        finally:
-            self._pass()
-            if self._inside >= self._workers:
-                self._left += images
-            self._inside -= images
-            self._learn()
+
+    def leave(self, images: int) -> None:
+        """They are answered, or nobody wants to know any more."""
+        self._pass()
+        if self._inside >= self._workers:
+            self._left += images
+        self._inside -= images
+        self._learn()
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -20,7 +20,11 @@ _RESERVE, _MOST_RESERVED = 4, 256 * _MIB  # that part of the budget is for cheap
 
 
 class Workshop:
-    """Threads and processes that do tasks. Any thread may submit."""
+    """Threads and processes that do tasks. Any thread may submit.
+
+    Attributes:
+        largest_bytes: what one task may take at most.
+    """
 
     def __init__(self, *, threads: int, max_queue: int, max_bytes: int) -> None:
         """Starts the threads; processes are begun when they are needed.
@@ -31,6 +35,8 @@ class Workshop:
             max_bytes: memory that all tasks together may take.
         """
         self._store = Store(max_bytes)
+        self._quick_bytes = min(_QUICK_BYTES, _reserved(max_bytes))
+        self.largest_bytes = max_bytes - _reserved(max_bytes) - PROCESS_BYTES
         self._max_queue = max_queue
         self._quick = Lane(self._store, threads, share=max_bytes, dear=False)
         self._dear = Lane(self._store, threads, share=max_bytes - _reserved(max_bytes), dear=True)
@@ -72,18 +78,12 @@ class Workshop:
 
     def is_dear(self, cost: Cost) -> bool:
         """Whether a task of this cost gets a process, and so keeps no cheap one waiting."""
-        quick_bytes = min(_QUICK_BYTES, _reserved(self._store.limit))
-        return cost.seconds > _QUICK_S or cost.held_s > _QUICK_HELD_S or cost.bytes > quick_bytes
+        return cost.seconds > _QUICK_S or cost.held_s > _QUICK_HELD_S or cost.bytes > self._quick_bytes
 
     @property
     def waiting(self) -> int:
         """Tasks that nobody has begun."""
         return len(self._quick.order) + len(self._dear.order)
-
-    @property
-    def largest_bytes(self) -> int:
-        """What one task may take at most."""
-        return self._store.limit - _reserved(self._store.limit) - PROCESS_BYTES
 
     @property
     def taken_bytes(self) -> int:

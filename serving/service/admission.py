@@ -1,12 +1,10 @@
 """Admission: who is let in, by what there is room for and by how long he would wait."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import inf
 from time import perf_counter
 
 from models.errors import DeadlineExceededError, QueueFullError
-from serving.engine.budget import Budget, caller
+from serving.engine.budget import Budget, Caller, caller
 from serving.engine.waiting import Waiting
 from serving.settings import Settings
 from serving.settings.cores import threads
@@ -59,21 +57,43 @@ class Admission:
             return None
         return QueueFullError(f"the service is full: {sentence}; try again", max(beyond_s, _LEAST_PAUSE_S))
 
-    @contextmanager
-    def admitted(self, images: int, pixel_bytes: int) -> Iterator[None]:
-        """Keeps room until the end; others may have come while the body did, so that is asked anew.
+    def admitted(self, images: int, pixel_bytes: int) -> "Admitted":
+        """Keeps room for images and their pixels inside of a ``with``."""
+        return Admitted(self, images, pixel_bytes)
+
+
+class Admitted:
+    """A request that is let in."""
+
+    __slots__ = ("_admission", "_images", "_pixel_bytes", "_whose")
+
+    def __init__(self, admission: Admission, images: int, pixel_bytes: int) -> None:
+        self._admission, self._images, self._pixel_bytes = admission, images, pixel_bytes
+        self._whose = caller.get() or Caller("")
+
+    def __enter__(self) -> None:
+        """Others may have come while the body did, so that is asked anew.
 
         Raises:
-            QueueFullError: there is none.
+            QueueFullError: there is no room.
         """
-        self.refuse_if_full()
-        if (whose := caller.get()) is not None:
-            whose.admitted = True
-        with self.images.lease() as take_images, self.bodies.lease() as take_bytes:
-            take_images(images)
-            take_bytes(pixel_bytes)
-            with self.waiting.inside(images):
-                yield
+        admission, whose = self._admission, self._whose
+        admission.refuse_if_full()
+        whose.admitted = True
+        admission.images.take(whose, self._images)
+        try:
+            admission.bodies.take(whose, self._pixel_bytes)
+        except BaseException:
+            admission.images.give_back(whose, self._images)
+            raise
+        admission.waiting.enter(self._images)
+
+    def __exit__(self, *_: object) -> None:
+        """Gives back."""
+        admission, whose = self._admission, self._whose
+        admission.waiting.leave(self._images)
+        admission.bodies.give_back(whose, self._pixel_bytes)
+        admission.images.give_back(whose, self._images)
 
 
 def late(timeout_s: float | None) -> DeadlineExceededError:

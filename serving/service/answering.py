@@ -119,16 +119,18 @@ async def _ended(
     decoded: Timing,
 ) -> tuple[dict[str, Prediction], Timing]:
     """Where one fails, or nobody waits any more, the others are given up."""
+    predictions, queue_s, run_s = dict[str, Prediction](), 0.0, 0.0
     try:
-        batched = {name: await outcome(answer) for name, answer in answering.items()}
+        for name, answer in answering.items():
+            batched = answer.result() if answer.done() else await outcome(answer)
+            predictions[name] = batched.result
+            queue_s, run_s = max(queue_s, batched.queue_s), max(run_s, batched.run_s)
     except BaseException:
         _give_up(answering)
         raise
-    predictions = {name: one.result for name, one in batched.items()}
     for name, told in compare.items():
         told(predictions[name])
-    queue_s = decoded.queue + max(one.queue_s for one in batched.values())
-    return predictions, decoded._replace(queue=queue_s, inference=max(one.run_s for one in batched.values()))
+    return predictions, Timing(decoded.decode, decoded.preprocess, decoded.queue + queue_s, run_s)
 
 
 def _give_up(answering: Mapping[str, "Future[Batched[Prediction]]"]) -> None:

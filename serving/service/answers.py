@@ -19,6 +19,8 @@ class Timing(NamedTuple):
     @classmethod
     def longest(cls, timings: Sequence["Timing"]) -> "Timing":
         """Of each step."""
+        if len(timings) == 1:
+            return timings[0]
         return cls(*map(max, zip(*timings, strict=True))) if timings else cls()
 
 

@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import starmap
-from math import prod
 from random import Random
 from typing import Self
 
@@ -17,7 +15,7 @@ from serving.engine.classifier import Classifier, in_use
 from serving.engine.decoding import Decoders
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
-from serving.service.admission import Admission, deadline_of, late
+from serving.service.admission import Admission, Admitted, deadline_of, late
 from serving.service.answering import Answering, tell_of, together
 from serving.service.answers import Answer, Answers, Timing
 from serving.service.explaining import Explaining
@@ -200,7 +198,7 @@ class PredictionService:
 
     def _routes(self, asked: Sequence[str | Route]) -> dict[str, Route]:
         routes = (self.route(one) if isinstance(one, str) else one for one in asked)
-        return {route.classifier.metadata.name: route for route in routes}
+        return {route.classifier.name: route for route in routes}
 
     async def _answer(
         self,
@@ -210,7 +208,7 @@ class PredictionService:
         timeout_s: float | None,
     ) -> Answers:
         """Begins with none of ``answering`` unless there is room for all."""
-        versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}
+        versions = {name: route.classifier.version for name, route in routes.items()}
         asked = [classifier for route in routes.values() for classifier in route.asked]
         with self._admitted(asked, count), in_use(asked):
             self._observer.asked(versions)
@@ -228,14 +226,13 @@ class PredictionService:
         tell_of(answers, self._observer)
         return answers
 
-    def _admitted(self, asked: Sequence[Classifier], count: int) -> AbstractContextManager[None]:
+    def _admitted(self, asked: Sequence[Classifier], count: int) -> Admitted:
         """Keeps room for the images and their pixels."""
         if self._closed:
             raise NotReadyError("the service is shutting down")
         if count > (allowed := self.settings.max_request_images):
             raise RequestTooLargeError(f"the request has {count} images; at most {allowed} are allowed")
-        pixel_bytes = sum(prod(classifier.metadata.preprocessing.shape) for classifier in asked)
-        return self.admission.admitted(count, count * pixel_bytes)
+        return self.admission.admitted(count, count * sum([classifier.pixel_bytes for classifier in asked]))
 
     def _drop(self, versions: Mapping[str, str], count: int, reason: DropReason) -> None:
         for name in versions:

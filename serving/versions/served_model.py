@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Self
 
 from models.errors import ModelNotFoundError
@@ -38,7 +39,7 @@ class ServedModel:
         """A model of which nothing is loaded."""
         return cls(name, {}, Labels())
 
-    @property
+    @cached_property
     def default(self) -> Classifier:
         """The stable version, without that label the latest."""
         return self.versions[self.labels.version(STABLE) or max(self.versions)]

@@ -1,7 +1,7 @@
 """A predict body, in whichever form it comes → the encoded images and the parameters in it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,7 +44,7 @@ class Body:
 
 
 async def read_body(
-    request: Request | Incoming, settings: Settings, take: Callable[[int], None], known: Sequence[str] = ()
+    request: Request | Incoming, settings: Settings, take: Callable[[int], None], known: Collection[str] = ()
 ) -> Body:
     """Reads the images of a predict request, and no more bytes than are allowed.
 
@@ -72,7 +72,7 @@ async def read_body(
 
 
 async def _read(
-    request: Request | Incoming, stream: AsyncGenerator[bytes, None], settings: Settings, known: Sequence[str]
+    request: Request | Incoming, stream: AsyncIterator[bytes], settings: Settings, known: Collection[str]
 ) -> Body:
     content_type = request.headers.get("content-type", "")
     if content_type.strip().lower().startswith("multipart/form-data"):
@@ -88,7 +88,7 @@ async def _read(
     return Body([data] if data else [])
 
 
-async def _whole(stream: AsyncGenerator[bytes, None], content_type: str, limits: ImageLimits) -> bytes:
+async def _whole(stream: AsyncIterator[bytes], content_type: str, limits: ImageLimits) -> bytes:
     """A document may have all bytes of a request; whatever else is one image, and no more is held than one may have."""
     pieces, size = [], 0
     async for chunk in stream:

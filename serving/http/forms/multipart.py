@@ -3,7 +3,7 @@
 Source: RFC 7578.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,9 +43,7 @@ class _Part:
     data: bytearray = field(default_factory=bytearray)
 
 
-async def read_multipart(
-    content_type: str, chunks: AsyncGenerator[bytes, None], max_images: int, limits: ImageLimits
-) -> Form:
+async def read_multipart(content_type: str, chunks: AsyncIterator[bytes], max_images: int, limits: ImageLimits) -> Form:
     """Reads a form. Every file in it is an image, and so is a part without a file's name that begins as one.
 
     python-multipart allows each part 8 headers of 4 KiB.

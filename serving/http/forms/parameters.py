@@ -1,6 +1,7 @@
 """What a caller may ask for besides: by query, in JSON's ``parameters`` or as text parts of a form, read once."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl
 
@@ -10,6 +11,8 @@ from models.errors import RequestError
 from models.wrong_value import explain
 from serving.parsing.nearest import nearest
 from serving.upright.tasks import Method
+
+_KNOWN_QUERIES = 64  # which come again and again; most are empty
 
 
 class Parameters(BaseModel):
@@ -26,6 +29,7 @@ class Parameters(BaseModel):
         return given
 
     @classmethod
+    @lru_cache(_KNOWN_QUERIES)
     def of_query(cls, query: str) -> Self:
         """Those of an address, of each the last.
 

@@ -25,7 +25,7 @@ Service = Annotated[PredictionService, Depends(_service)]
 """The loaded classifiers."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Patience:
     longest_s: float
     asked_s: float
@@ -66,7 +66,7 @@ def patience_of(service: PredictionService, headers: Mapping[str, str]) -> _Pati
         raise RequestError(f"the header parameter {_TIMEOUT} {explain(wrong)}") from None
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Call:
     """What every route gets that predicts.
 

@@ -47,7 +47,7 @@ async def explain(
     classifier = service.classifier(model)
     service.explaining.refuse_if_off()
     with service.bodies.lease() as take:
-        body = await read_body(request, service.settings, take, list(ExplainParameters.model_fields))
+        body = await read_body(request, service.settings, take, ExplainParameters.model_fields)
         parameters = asked.beside(body.parameters)
         if len(body.images) > 1:
             raise RequestError(f"the request holds {len(body.images)} images; one at a time is explained")

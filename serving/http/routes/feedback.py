@@ -38,7 +38,7 @@ async def correct(
     classifier = service.classifier(model)
     feedback.corrections.refuse_if_off()
     with service.bodies.lease() as take:
-        body = await read_body(request, service.settings, take, list(FeedbackParameters.model_fields))
+        body = await read_body(request, service.settings, take, FeedbackParameters.model_fields)
         right = asked.beside(body.parameters).label
         if right is None or len(body.images) > 1:
             raise RequestError("a correction is of one photo, and names the right label: ?label=…")

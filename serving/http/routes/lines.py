@@ -25,7 +25,7 @@ _NAMES = (NDJSON, "application/ndjson", "application/jsonl", "application/jsonli
 def wants_lines(request: Request | Incoming) -> bool:
     """Whether the caller accepts lines."""
     asked = request.headers.get("accept", "").lower()
-    return any(name in asked for name in _NAMES)
+    return "json" in asked and any(name in asked for name in _NAMES)
 
 
 class Lines:

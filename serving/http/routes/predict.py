@@ -1,7 +1,7 @@
 """POST …:predict and /v1/predict: photos in, predictions out."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
@@ -46,6 +46,7 @@ _ONE: dict[str, Any] = {
     "response_model": Answer_,
     "responses": {200: {"content": {NDJSON: {"schema": {"type": "string"}}}}},
 }
+_TIMING = ", ".join(f"{step};dur=%.2f" for step in Timing._fields)
 _SEVERAL = {**_ONE, "response_model": ModelsAnswer}
 
 
@@ -89,7 +90,8 @@ async def answer_several(call: Call, asked: SeveralParameters) -> tuple[Body, di
     """The body, and what each model says of it, by name."""
     default = call.service.default_names
     _check(call.service, asked.names(default))
-    async with _reading(call, asked) as (body, parameters):
+    with call.service.bodies.lease() as take:
+        body, parameters = await _read(call, asked, take)
         names = parameters.names(default)
         answers = await _ask(call, body, parameters, [call.service.route(name) for name in names])
     return body, {name: _model_answer(name, answers, body, parameters) for name in names}
@@ -102,7 +104,8 @@ async def _predict_one(
     if wants_lines(call.request):
         route = {name: call.service.route(name, version, label)}
         return await _in_lines(call, asked, lambda _: route, lambda _, results: results[name])
-    async with _reading(call, asked) as (body, parameters):
+    with call.service.bodies.lease() as take:
+        body, parameters = await _read(call, asked, take)
         answers = await _ask(call, body, parameters, [call.service.route(name, version, label)])
     answer = _model_answer(name, answers, body, parameters)
     if body.form == "rows":
@@ -116,7 +119,7 @@ async def _in_lines(
     call: Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]], shaped: Shaped
 ) -> LinesResponse:
     async with AsyncExitStack() as stack:
-        body, parameters = await stack.enter_async_context(_reading(call, asked))
+        body, parameters = await _read(call, asked, stack.enter_context(call.service.bodies.lease()))
         routes = routes_of(parameters)
         versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}
 
@@ -141,12 +144,10 @@ def _check(
         service.classifier(name, version, label)
 
 
-@asynccontextmanager
-async def _reading(call: Call, asked: _Parameters) -> AsyncIterator[tuple[Body, _Parameters]]:
-    """The body, and the parameters with those that it holds; inside, its bytes stay counted."""
-    with call.service.bodies.lease() as take:
-        body = await read_body(call.request, call.service.settings, take, list(type(asked).model_fields))
-        yield body, asked.beside(body.parameters)
+async def _read(call: Call, asked: _Parameters, take: Callable[[int], None]) -> tuple[Body, _Parameters]:
+    """The body, and the parameters with those that it holds."""
+    body = await read_body(call.request, call.service.settings, take, type(asked).model_fields)
+    return body, asked.beside(body.parameters)
 
 
 async def _ask(call: Call, body: Body, parameters: PredictParameters, routes: Sequence[Route]) -> Answers:
@@ -192,4 +193,4 @@ def _prediction(name: str, answer: Answer, top_k: int | None) -> Prediction | Er
 
 def server_timing(timing: Timing) -> str:
     """https://www.w3.org/TR/server-timing/, in milliseconds."""
-    return ", ".join(f"{step};dur={seconds * 1000:.2f}" for step, seconds in timing._asdict().items())
+    return _TIMING % tuple(1000 * seconds for seconds in timing)

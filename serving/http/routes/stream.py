@@ -3,8 +3,8 @@
 import asyncio
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import NamedTuple, Self
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -30,10 +30,8 @@ class Incoming(NamedTuple):
     receive: Receive
 
 
-async def chunks(
-    request: Request | Incoming, settings: Settings, take: Callable[[int], None]
-) -> AsyncGenerator[bytes, None]:
-    """Yields the decompressed body.
+def chunks(request: Request | Incoming, settings: Settings, take: Callable[[int], None]) -> AsyncIterator[bytes]:
+    """Gives the decompressed body.
 
     Args:
         request: its Content-Encoding may be gzip or deflate.
@@ -45,34 +43,48 @@ async def chunks(
         RequestTooLargeError: it has more than ``max_request_bytes``, compressed or not.
         UnsupportedImageError: its encoding is another one.
     """
-    limit, received = settings.max_request_bytes, 0
+    limit = settings.max_request_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)
+    arriving = _Arriving(request.receive, limit, take)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding != "identity" and encoding not in _WINDOWS:
+    if encoding == "identity":
+        return arriving
+    if encoding not in _WINDOWS:
         raise UnsupportedImageError(
             f"a body with the Content-Encoding {encoding[:50]!r} is not read; allowed are gzip and deflate"
         )
-    packed = deque[bytes]()
-    more = True
-    while more:
-        message = await request.receive()  # itself, as Starlette's generator around it costs as much as ours
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        if not chunk:
-            continue
-        received += len(chunk)
-        if received > limit:
-            raise _too_large(limit)
-        take(len(chunk))
-        if encoding in _WINDOWS:
-            packed.append(chunk)
-        else:
-            yield chunk
-    async for piece in _inflated(packed, encoding, limit, take):
-        yield piece
+    return _inflated(arriving, encoding, limit, take)
+
+
+class _Arriving:
+    """The chunks of a body as they were sent; no async generator, which costs the loop five times as much."""
+
+    def __init__(self, receive: Receive, limit: int, take: Callable[[int], None]) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._take = take
+        self._received = 0
+        self._more = True
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while self._more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk: bytes = message.get("body", b"")
+            self._more = message.get("more_body", False)
+            self._received += len(chunk)
+            if self._received > self._limit:
+                raise _too_large(self._limit)
+            if chunk:
+                self._take(len(chunk))
+                return chunk
+        raise StopAsyncIteration
 
 
 async def read_all(request: Request | Incoming, settings: Settings, take: Callable[[int], None]) -> bytes:
@@ -90,9 +102,10 @@ async def read_all(request: Request | Incoming, settings: Settings, take: Callab
 
 
 async def _inflated(
-    packed: deque[bytes], encoding: str, limit: int, take: Callable[[int], None]
-) -> AsyncGenerator[bytes, None]:
+    arriving: AsyncIterator[bytes], encoding: str, limit: int, take: Callable[[int], None]
+) -> AsyncIterator[bytes]:
     """Only once all of it is there: a body that does not end would hold up to a thousand times what was sent."""
+    packed = deque([chunk async for chunk in arriving])
     if not packed:
         return
     inflater = Inflater(limit, _WINDOWS[encoding])

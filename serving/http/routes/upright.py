@@ -80,7 +80,7 @@ async def upright(
 ) -> Response:
     """Turns a photo upright; JPEG, PNG, WebP, TIFF, HEIC or AVIF, if the model is certain. Twice is as good as once."""
     service.classifier(MODEL)  # without it nothing can be done, so the body is not read
-    body = await read_body(request, service.settings, take, list(UprightParameters.model_fields))
+    body = await read_body(request, service.settings, take, UprightParameters.model_fields)
     method = asked.beside(body.parameters).method
     if len(body.images) > 1:
         raise RequestError(f"the request holds {len(body.images)} images; one at a time is turned upright")

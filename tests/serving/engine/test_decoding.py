@@ -140,21 +140,19 @@ def test_dear_pictures_keep_no_ordinary_photo_waiting(workshop, photographs):
     decoders = Decoders(workshop, ImageLimits(), timeout_s=60, waiting=waiting)
 
     async def expected() -> list[float]:
-        with waiting.inside(8):
-            waiting._image_s = 1.0
-            before = waiting.expected_s()
-            tasks = [
-                asyncio.create_task(
-                    decoders.prepare(buffer.getvalue(), [SMALL], as_it_is, apply_exif=True, deadline=inf)
-                )
-                for _ in range(8)
-            ]
-            await asyncio.to_thread(sleep, 0.2)
-            beside = waiting.expected_s()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            return [before, beside, waiting.expected_s()]
+        waiting.enter(8)
+        waiting._image_s = 1.0
+        before = waiting.expected_s()
+        tasks = [
+            asyncio.create_task(decoders.prepare(buffer.getvalue(), [SMALL], as_it_is, apply_exif=True, deadline=inf))
+            for _ in range(8)
+        ]
+        await asyncio.to_thread(sleep, 0.2)
+        beside = waiting.expected_s()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return [before, beside, waiting.expected_s()]
 
     assert asyncio.run(expected()) == [8.0, 0.0, 8.0]
 

@@ -19,7 +19,8 @@ class House:
     def enter(self, count: int, images: int = 1) -> None:
         for _ in range(count):
             stack = ExitStack()
-            stack.enter_context(self.waiting.inside(images))
+            self.waiting.enter(images)
+            stack.callback(self.waiting.leave, images)
             self.inside.append(stack)
 
     def leave(self, count: int, every_s: float) -> None:
