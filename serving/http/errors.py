@@ -115,6 +115,8 @@ def headers_of(error: LoupeError) -> dict[str, str]:
     """Headers that its answer has besides those of every answer."""
     if isinstance(error, QueueFullError):
         return {"Retry-After": str(max(1, ceil(error.retry_after_s)))}  # which knows whole seconds alone
+    if isinstance(error, ImageTooLargeError) and error.limit == "bytes":
+        return _HEADERS[RequestTooLargeError]
     return _HEADERS.get(type(error), {})
 
 

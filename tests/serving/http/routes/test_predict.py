@@ -178,6 +178,7 @@ def test_images_beyond_the_limits_are_too_large(serve_with, zoo):
     for data in (zoo.png(size=(101, 100)), b"\0" * 2001):
         response = client.post(ORIENTATION, content=data)
         assert (response.status_code, response.json()["error_type"]) == (413, "ImageTooLargeError")
+    assert response.headers["Connection"] == "close"  # there may be more of it on its way
 
 
 @pytest.mark.parametrize("declared", [True, False])
