@@ -36,6 +36,8 @@ uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
 pytest := $(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Ray listens on every interface, so it gets a network without any.
 alone = unshare --net --pid --fork --kill-child --mount-proc --map-root-user sh -c 'ip link set lo up && exec "$$@"' -
+# Ray 2.60's own, 300 of them: it declares its settings so, and fills in names that it has given up.
+rays = -W "ignore:Using extra keyword arguments on:DeprecationWarning" -W "ignore::DeprecationWarning:ray.data.context"
 compile = $(uv) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header $(UPGRADE)
 
 help:  ## lists these targets
@@ -56,7 +58,7 @@ long: .venv-dev/synced-dev  ## runs the tests of minutes each, which make test l
 	$(pytest) -m long $(ARGS)
 
 test-scale: .venv-scale/synced-scale  ## Spark, Ray and S3, in a network of its own: ARGS='-k twice'
-	$(alone) .venv-scale/bin/python -m pytest --timeout 600 -p no:cacheprovider -W default tests/serving/scaleout $(ARGS)
+	$(alone) .venv-scale/bin/python -m pytest --timeout 600 -p no:cacheprovider $(rays) tests/serving/scaleout $(ARGS)
 
 engines: .venv-scale/synced-scale  ## pictures a second of one machine, Ray and Spark: ARGS='--pictures 20000 --page docs/scale.md'
 	$(alone) .venv-scale/bin/python -m loadtest.engines $(ARGS)

@@ -12,7 +12,6 @@ import ray
 import ray.data
 from ray.data.block import BlockMetadata
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from models.errors import LoupeError, ServiceError
 from serving.scoring.names import Names
@@ -70,12 +69,9 @@ def rows_on_ray(
     context = ray.data.DataContext.get_current()
     context.target_max_block_size = _BLOCK_BYTES
     context.enable_progress_bars = False
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
     pictures = ray.data.read_datasource(
-        _Pictures(sources, parts),
-        override_num_blocks=len(sources),
-        num_cpus=0,
-        ray_remote_args={"scheduling_strategy": here},
+        _Pictures(sources, parts), override_num_blocks=len(sources), num_cpus=0, label_selector=here
     )
     try:
         scores = pictures.map_batches(ScoreBatch, batch_format="pyarrow", **_actors(settings, models))

@@ -1,6 +1,7 @@
 """What engines are held to: the rows of one machine. ``make test-scale`` installs what these tests need."""
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from serving.commands.cli import app
 collect_ignore_glob = [] if find_spec("pyspark") else ["test_*.py"]
 
 PICTURES, BROKEN = int(os.environ.get("SCALE_PICTURES", "200")), 10
-
 
 PATIENT = {
     "RAY_AUTH_MODE": "disabled",  # nobody else is in this network
@@ -28,11 +28,36 @@ PATIENT = {
 """On cores that are shared: Ray gives up a dashboard after a minute, and a proxy after five seconds."""
 
 
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""For a Ray in a network whose one address is 127.0.0.1; with it, a node joins no other."""
+
+
 @pytest.fixture(scope="session", autouse=True)
-def patient() -> dict[str, str]:
+def patient() -> Iterator[dict[str, str]]:
     """What every Ray of these tests, and whatever begins one, finds in its environment."""
-    os.environ.update(PATIENT)
-    return PATIENT
+    with pytest.MonkeyPatch.context() as here:
+        for name, value in PATIENT.items():
+            here.setenv(name, value)
+        yield PATIENT
+
+
+@pytest.fixture(scope="session")
+def alone() -> dict[str, str]:
+    """What a Ray of one node finds there besides."""
+    return ALONE
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_as_found(patient) -> Iterator[None]:
+    """A variable that stays behind reaches whatever the next module begins: so two nodes were refused as a cluster."""
+    before = _variables()
+    yield
+    assert _variables() == before
+
+
+def _variables() -> dict[str, str]:
+    ours = ("RAY_", "LOUPE_", "PYSPARK_", "AWS_")
+    return {name: value for name, value in os.environ.items() if name.startswith(ours)}
 
 
 def _rows_in(folder: Path) -> list[dict[str, object]]:

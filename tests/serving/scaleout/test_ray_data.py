@@ -16,11 +16,13 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    context = ray.init(num_cpus=2, include_dashboard=False, object_store_memory=256 * 2**20)
-    yield context.address_info["address"]
-    ray.shutdown()
+def cluster(alone):
+    with pytest.MonkeyPatch.context() as here:
+        for name, value in alone.items():
+            here.setenv(name, value)
+        context = ray.init(num_cpus=2, include_dashboard=False, object_store_memory=256 * 2**20)
+        yield context.address_info["address"]
+        ray.shutdown()
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(album, models, tmp_path):

@@ -50,18 +50,17 @@ def _write(path: Path, reload: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def on_ray(proxy, folder):
+def on_ray(proxy, folder, alone):
     """A client of what ``serve run`` runs on a cluster of its own."""
     environment = {
         "LOUPE_MODELS": str(folder / "models"),
         "LOUPE_MAX_WAIT_S": "60",
         "PYTHONPATH": str(ROOT),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     }
     command = [SERVE, "run", folder / "config.yaml"]
     with (
         (folder / "log").open("w+b") as log,
-        subprocess.Popen(command, env=os.environ | environment | proxy, stdout=log, stderr=log) as process,
+        subprocess.Popen(command, env=os.environ | alone | environment | proxy, stdout=log, stderr=log) as process,
         httpx.Client(base_url="http://127.0.0.1:8000", timeout=60) as client,
     ):
         try:

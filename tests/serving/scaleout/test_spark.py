@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def spark(models):
     environment = {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}", "LOUPE_MODELS": str(models)}
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master("local[2,4]").appName("loupe")
     settings = {
         "spark.driver.bindAddress": "127.0.0.1",
@@ -29,9 +28,11 @@ def spark(models):
     } | {f"spark.executorEnv.{name}": value for name, value in environment.items()}
     for name, value in settings.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
+    with pytest.MonkeyPatch.context() as here:
+        here.setenv("PYSPARK_PYTHON", sys.executable)
+        session = builder.getOrCreate()
+        yield session
+        session.stop()
 
 
 @pytest.fixture

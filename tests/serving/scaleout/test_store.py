@@ -33,12 +33,22 @@ class Wire:
     def mend(self) -> None:
         self._cut_after = None
 
+    def end(self) -> None:
+        with self._listener:
+            self._listener.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
-        while True:
-            here, _ = self._listener.accept()
-            there = socket.create_connection(("127.0.0.1", self._to))
-            threading.Thread(target=self._pass, args=(here, there, False), daemon=True).start()
-            threading.Thread(target=self._pass, args=(there, here, True), daemon=True).start()
+        with suppress(OSError):  # until the end
+            while True:
+                here, _ = self._listener.accept()
+                threading.Thread(target=self._join, args=(here,), daemon=True).start()
+
+    def _join(self, here: socket.socket) -> None:
+        with here, socket.create_connection(("127.0.0.1", self._to)) as there:
+            answers = threading.Thread(target=self._pass, args=(there, here, True), daemon=True)
+            answers.start()
+            self._pass(here, there, False)
+            answers.join()
 
     def _pass(self, source: socket.socket, target: socket.socket, counted: bool) -> None:
         passed = 0
@@ -81,6 +91,7 @@ def wire(moto, monkeypatch):
     yield wire
     wire.mend()
     files.rm("bucket", recursive=True)
+    wire.end()
 
 
 def test_a_prefix_s_rows_are_those_of_the_folder(wire, album, expected, loupe, tmp_path, rows_in):
