@@ -103,19 +103,26 @@ class Arrivals:
         try:
             reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
             writer.write(self._request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(_value(head, b"content-length")))
         except (OSError, asyncio.IncompleteReadError) as error:
             self.statuses[type(error).__name__] += 1
             return
-        self._idle.append((reader, writer))
+        if _value(head, b"connection") == b"close":
+            writer.close()
+        else:
+            self._idle.append((reader, writer))
         status = head.split()[1].decode()
         self.statuses[status] += 1
         if status == "200":
             self.accepted_s.append(monotonic() - started)
         elif status == "429":
             self.refused_s.append(monotonic() - started)
-            self.retry_after[head.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0].decode()] += 1
+            self.retry_after[_value(head, b"retry-after").decode()] += 1
+
+
+def _value(head: bytes, name: bytes) -> bytes:
+    return head.partition(b"\r\n" + name + b": ")[2].split(b"\r\n")[0]
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

@@ -1,14 +1,15 @@
 """``python -m loadtest.on_ray``: what a request costs through Ray Serve, beside plain Loupe, in alternating rounds.
 
 ``make on-ray`` runs it where Ray is installed, in a network of its own. Both have one core, one thread and one replica,
-HAProxy is before Ray's; the clients have the other cores.
+HAProxy is before Ray's; the clients have the other cores. The talk's network is
+asked, as one that costs more leaves little of what Ray adds.
 """
 
 import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
@@ -18,7 +19,6 @@ import typer
 
 from loadtest.arrivals import Arrivals, Request
 from loadtest.bench.cases import PHOTOS
-from loadtest.clients import first_model
 from loadtest.photos import encoded
 from loadtest.processes import RAY, Cores, below, listening, own_cores, own_cpu_s, server
 
@@ -45,14 +45,17 @@ def asked(url: str, pid: int, request: Request, clients: int, seconds: float) ->
     Raises:
         RuntimeError: an answer was not 200.
     """
-    parts = {"tree": [pid, *below(pid)]} | {name: _with(words, pid) for name, words in _PARTS.items()}
-    before = {name: sum(map(own_cpu_s, pids)) for name, pids in parts.items()}
+    before = {child: own_cpu_s(child) for child in (pid, *below(pid))}
     arrivals = Arrivals(url, request)
     asyncio.run(arrivals.ask_again(clients, seconds))
     if set(arrivals.statuses) != {"200"}:
         raise RuntimeError(f"{url} answered {dict(arrivals.statuses)}")
-    spent = {name: sum(map(own_cpu_s, pids)) - before[name] for name, pids in parts.items() if pids}
-    return Round({name: 1000 * taken / len(arrivals.accepted_s) for name, taken in spent.items()})
+    spent = {child: own_cpu_s(child) - before.get(child, 0) for child in (pid, *below(pid))}
+    parts = {"tree": list(spent)} | {name: _with(words, pid) for name, words in _PARTS.items()}
+    answers = len(arrivals.accepted_s)
+    return Round(
+        {name: 1000 * sum(spent.get(child, 0) for child in pids) / answers for name, pids in parts.items() if pids}
+    )
 
 
 def _with(words: bytes, pid: int) -> list[int]:
@@ -60,7 +63,7 @@ def _with(words: bytes, pid: int) -> list[int]:
 
 
 @contextmanager
-def on_ray(folder: Path, cores: Cores) -> Iterator[tuple[str, int]]:
+def on_ray(folder: Path, cores: Cores, settings: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     """Runs the shipped configuration with one replica on a cluster of its own; yields its URL and process id."""
     import yaml  # type: ignore[import-untyped]  # it comes with Ray
 
@@ -71,12 +74,13 @@ def on_ray(folder: Path, cores: Cores) -> Iterator[tuple[str, int]]:
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     command = [str(Path(sys.executable).with_name("serve")), "run", str(folder / "config.yaml")]
     with ExitStack() as stack:
-        yield _begun(stack, command, cores, folder / "log")
+        yield _begun(stack, command, cores, {**RAY, **_SERVE, **settings}, folder / "log")
 
 
-def _begun(stack: ExitStack, command: list[str], cores: Cores, log: Path) -> tuple[str, int]:
+def _begun(
+    stack: ExitStack, command: list[str], cores: Cores, settings: Mapping[str, str], log: Path
+) -> tuple[str, int]:
     """Ray gives a node 30 s to begin, whatever it is told; where cores are shared it may take another try."""
-    settings = RAY | _SERVE | _SETTINGS
     for _ in range(2):
         with suppress(RuntimeError):
             return stack.enter_context(listening(command, cores, settings, _READY, log, port=_PORT, start_s=_START_S))
@@ -98,19 +102,23 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.5, help="Of a round.")] = 4,
     clients: Annotated[int, typer.Option(min=1)] = 8,
     photo: Annotated[str, typer.Option(help="small, medium or large.")] = "small",
+    model: Annotated[str, typer.Option(help="Name and version.")] = "orientation/1",
 ) -> None:
     """Prints CPU a request of plain Loupe and of Ray Serve, and the ratios."""
     size, kind = PHOTOS[photo]
+    name, _, version = model.partition("/")
+    settings = _SETTINGS | {"LOUPE_VERSIONS": f"{name}={version}"}
     with (
         tempfile.TemporaryDirectory() as folder,
         own_cores() as cores,
-        server(60, cores, _SETTINGS) as plain,
-        on_ray(Path(folder), cores) as ray,
+        server(60, cores, settings) as plain,
+        on_ray(Path(folder), cores, settings) as ray,
     ):
-        request = Request(f"/v1/models/{first_model(plain[0])}:predict", encoded(size, 1, kind))
+        request = Request(f"/v1/models/{name}:predict", encoded(size, 1, kind))
         for one in (plain, ray):
             asked(*one, request, clients, 1)  # warm
         turns = [[asked(*one, request, clients, seconds) for one in (plain, ray)] for _ in range(rounds)]
+    typer.echo(f"{model}, {photo} photos, {clients} clients")
     typer.echo(table(*map(list, zip(*turns, strict=True))))
 
 
