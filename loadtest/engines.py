@@ -144,21 +144,21 @@ def table(found: list[Scored]) -> str:
 def main(
     pictures: Annotated[int, typer.Option(min=1, help="How many.")] = 20_000,
     model: Annotated[str, typer.Option(help="Which is asked.")] = "orientation-small",
-    only: Annotated[str, typer.Option(help="Engines, with commas; else all.")] = "",
+    only: Annotated[list[str] | None, typer.Option(help="An engine; may be given again. Else all.")] = None,
     page: Annotated[Path | None, typer.Option(help="Page whose table is written anew, as docs/scale.md.")] = None,
 ) -> None:
     """Scores a folder with each engine."""
+    if unknown := set(only or ()) - commands(Path(), Path(), model).keys():
+        raise typer.BadParameter(f"{min(unknown)!r} is none of {', '.join(map(repr, commands(Path(), Path(), model)))}")
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder, "photos")
         photos.mkdir()
         album(photos, pictures)
         found = []
-        for number, engine in enumerate(commands(photos, photos, model)):
-            if only and engine not in only.split(","):
-                continue
+        for number, engine in enumerate(only or commands(photos, photos, model)):
             out = Path(folder, f"scores{number}")
             found.append(run(engine, commands(photos, out, model)[engine], photos, out))
-            typer.echo(table(found[-1:]))
+            typer.echo(table(found).splitlines()[-1])
     typer.echo(table(found))
     if len({one.digest for one in found}) > 1:
         raise typer.Exit(1)

@@ -4,8 +4,9 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import typer
 
-from loadtest.engines import Scored, album, commands, digest, run, table
+from loadtest.engines import Scored, album, commands, digest, main, run, table
 
 
 def test_the_album_has_as_many_pictures_and_some_are_broken(tmp_path):
@@ -43,3 +44,8 @@ def test_an_engine_that_fails_is_told_with_what_it_said(tmp_path):
 
 def test_spark_s_program_can_be_read(tmp_path):
     ast.parse(commands(tmp_path, tmp_path, "orientation")["Spark"][2])
+
+
+def test_an_engine_that_nobody_knows_is_told_with_those_there_are():
+    with pytest.raises(typer.BadParameter, match=r"^'Rey' is none of 'one machine', 'Ray', "):
+        main(only=["Rey"])
