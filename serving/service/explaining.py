@@ -12,6 +12,7 @@ from models.errors import DeadlineExceededError, ForbiddenError, RequestError
 from models.occlusion import occlusion_map
 from serving.engine.classifier import Classifier, Prediction, in_use
 from serving.engine.decoding import Decoders
+from serving.engine.interruption import within
 from serving.engine.onnx_model import OnnxModel
 from serving.service.admission import Admission, deadline_of, late
 from serving.settings import PREFIX, Settings
@@ -89,7 +90,7 @@ class Explaining:
         preprocessing, deadline = classifier.metadata.preprocessing, deadline_of(timeout_s)
         with self._admission.admitted(COST, COST * prod(preprocessing.shape)), in_use([classifier]):
             try:
-                async with asyncio.timeout(timeout_s):
+                with within(timeout_s):
                     pixels = await self._decoders.prepare(
                         data,
                         [preprocessing],

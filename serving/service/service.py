@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.errors import DeadlineExceededError, ModelNotFoundError, NotReadyError, RequestTooLargeError
 from serving.engine.classifier import Classifier, in_use
 from serving.engine.decoding import Decoders
+from serving.engine.interruption import within
 from serving.engine.observer import UNOBSERVED, DropReason, Observer
 from serving.engine.workshop import Workshop
 from serving.service.admission import Admission, Admitted, deadline_of, late
@@ -213,7 +214,7 @@ class PredictionService:
         with self._admitted(asked, count), in_use(asked):
             self._observer.asked(versions)
             try:
-                async with asyncio.timeout(timeout_s):
+                with within(timeout_s):
                     answered = await together(answering)
             except (TimeoutError, DeadlineExceededError):
                 self._drop(versions, count, "deadline")

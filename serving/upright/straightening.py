@@ -1,6 +1,5 @@
 """Straightener: a photo in, the same photo upright out; what is uncertain comes back as it was."""
 
-import asyncio
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -10,6 +9,7 @@ from typing import Literal, NamedTuple
 from models.cost import estimate
 from models.errors import ImageError, InvalidModelError
 from serving.engine.classifier import Classifier, Prediction, in_use
+from serving.engine.interruption import within
 from serving.engine.outcome import outcome
 from serving.engine.task import Made, Task
 from serving.parsing.off_loop import beside_loop
@@ -89,7 +89,7 @@ class Straightener:
         """
         deadline = inf if timeout_s is None else perf_counter() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
+            with within(timeout_s):
                 return await self._straighten(data, method, min_probability, deadline)
         except TimeoutError:
             raise late(timeout_s) from None

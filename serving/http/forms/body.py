@@ -1,6 +1,5 @@
 """A predict body, in whichever form it comes → the encoded images and the parameters in it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,6 +9,7 @@ from fastapi import Request
 from models.errors import RequestError, RequestTimeoutError
 from models.images import starts_as_image
 from models.limits import ImageLimits
+from serving.engine.interruption import within
 from serving.http.forms.document import is_document, read_document
 from serving.http.forms.multipart import read_multipart
 from serving.http.forms.strangers import refuse_lost_bytes, refuse_text
@@ -62,7 +62,7 @@ async def read_body(
         UnsupportedImageError: it is something else that is known by its first bytes.
     """
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
+        with within(settings.request_timeout_s):
             body = await _read(request, chunks(request, settings, take), settings, known)
     except TimeoutError:
         raise RequestTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None

@@ -1,19 +1,18 @@
 """A client that leaves: what is being done for it is given up."""
 
 import asyncio
-from typing import Any, cast
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from serving.engine.interruption import Interruption
 from serving.http.routes.stream import Incoming
 
-# What is done before is done for nobody just as well: to watch costs 15 us of the event loop, more than half of which
-# is to stop watching.
-_WATCHED_AFTER_S = 0.02
+# What is done before is done for nobody just as well: to watch, and to stop watching, costs as much as to read a body.
+_WATCHED_AFTER_S = 0.1
 
 
-class while_connected:  # noqa: N801 - read as `async with while_connected(request)`
+class while_connected(Interruption):  # noqa: N801 - read as `with while_connected(request)`
     """Cancels what is inside when the client leaves; to be entered once the body has been read.
 
     Raises:
@@ -22,28 +21,25 @@ class while_connected:  # noqa: N801 - read as `async with while_connected(reque
 
     def __init__(self, request: Request | Incoming) -> None:
         self._request = request
-        self._left = False
         self._watching: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         """Watches, if it takes long."""
-        self._loop, self._task = asyncio.get_running_loop(), cast("asyncio.Task[Any]", asyncio.current_task())
-        self._cancelled_before = self._task.cancelling()
-        self._begin = self._loop.call_later(_WATCHED_AFTER_S, self._watch)
+        super().__enter__()
+        self._begin = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, self._watch)
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Watches no more; as ``asyncio.timeout``, it takes back its own cancellation and nobody else's."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Watches no more."""
         self._begin.cancel()
         if self._watching is not None:
             self._watching.cancel()
-        if self._left and self._task.uncancel() <= self._cancelled_before and kind is asyncio.CancelledError:
+        if self.has_ended(kind):
             raise ClientDisconnect from None
 
     def _watch(self) -> None:
-        self._watching = self._loop.create_task(self._await_end())
+        self._watching = asyncio.get_running_loop().create_task(self._await_end())
 
     async def _await_end(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
-        self._left = True
-        self._task.cancel()
+        self.end()

@@ -51,7 +51,7 @@ async def explain(
         parameters = asked.beside(body.parameters)
         if len(body.images) > 1:
             raise RequestError(f"the request holds {len(body.images)} images; one at a time is explained")
-        async with while_connected(request):
+        with while_connected(request):
             found = await service.explaining.explain(
                 classifier,
                 body.images[0],

@@ -42,7 +42,7 @@ async def correct(
         right = asked.beside(body.parameters).label
         if right is None or len(body.images) > 1:
             raise RequestError("a correction is of one photo, and names the right label: ?label=…")
-        async with while_connected(request):
+        with while_connected(request):
             kept = await feedback.take(classifier, body.images[0], right, timeout_s=patience.left_s)
     said = kept.correction
     return KeptCorrection(

@@ -137,7 +137,7 @@ async def _infer(call: Call, asked: tuple[str, str | None], header_length: str |
         body = await read_all(call.request, service.settings, take)
         wanted = await off_loop(lambda: read_request(body, header_length, values), len(body))
         binary = wants_binary(wanted)
-        async with while_connected(call.request):
+        with while_connected(call.request):
             answer, timing = await infer(service, *asked, wanted, call.patience.left_s)
     response = _response(answer, binary)
     response.headers["Server-Timing"] = server_timing(timing)

@@ -131,7 +131,7 @@ async def _in_lines(
 
         lines = Lines(write)
         content = lines.of(_answers(call, body, parameters, list(routes.values()), lines.tell))
-        async with while_connected(call.request):
+        with while_connected(call.request):
             first = await anext(content)
         return LinesResponse(first, content, stack.pop_all())
 
@@ -151,7 +151,7 @@ async def _read(call: Call, asked: _Parameters, take: Callable[[int], None]) -> 
 
 
 async def _ask(call: Call, body: Body, parameters: PredictParameters, routes: Sequence[Route]) -> Answers:
-    async with while_connected(call.request):
+    with while_connected(call.request):
         answers = await _answers(call, body, parameters, routes)
     call.headers["Server-Timing"] = server_timing(answers.timing)
     return answers

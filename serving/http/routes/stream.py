@@ -12,6 +12,7 @@ from starlette.types import Receive
 
 from models.errors import RequestError, RequestTimeoutError, RequestTooLargeError, UnsupportedImageError
 from models.inflation import GZIP, ZLIB, Inflater, SwollenError
+from serving.engine.interruption import within
 from serving.parsing.off_loop import joined
 from serving.settings import Settings
 
@@ -95,7 +96,7 @@ async def read_all(request: Request | Incoming, settings: Settings, take: Callab
         LoupeError: as ``chunks``.
     """
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
+        with within(settings.request_timeout_s):
             return await joined([chunk async for chunk in chunks(request, settings, take)])
     except TimeoutError:
         raise RequestTimeoutError(f"the body did not arrive within {settings.request_timeout_s:g} s") from None

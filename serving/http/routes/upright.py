@@ -84,7 +84,7 @@ async def upright(
     method = asked.beside(body.parameters).method
     if len(body.images) > 1:
         raise RequestError(f"the request holds {len(body.images)} images; one at a time is turned upright")
-    async with while_connected(request):
+    with while_connected(request):
         answer = await straightener.straighten(body.images[0], method, timeout_s=patience.left_s)
     return StreamingResponse(_chunks(answer.data), headers=_headers(answer), media_type=answer.media_type)
 
