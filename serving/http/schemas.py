@@ -41,7 +41,8 @@ def with_key(row: Prediction | ErrorBody, key: Key) -> PredictionOrError:
     return KeyedPrediction(**asdict(row), key=key) if isinstance(row, Prediction) else KeyedError(**dict(row), key=key)
 
 
-class ModelAnswer(BaseModel):
+@dataclass(slots=True)
+class ModelAnswer:
     """One model's predictions, one for each image, in order."""
 
     model: str

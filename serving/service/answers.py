@@ -28,7 +28,7 @@ Answer = dict[str, Prediction] | ImageError
 """What one image got: a prediction of each model by its name, or why the image cannot be used."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Answers:
     """One answer for each image, in order, and of each model the one version that gave them all."""
 

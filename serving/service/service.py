@@ -107,9 +107,10 @@ class PredictionService:
         Raises:
             ModelNotFoundError: there are none.
         """
-        if name not in self.models:
-            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models)}")
-        return self.models[name]
+        models = self.registry.models
+        if name not in models:
+            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(models)}")
+        return models[name]
 
     def classifier(self, name: str, version: str | None = None, label: str | None = None) -> Classifier:
         """The loaded classifier of this name, and of this version or label if one is given.

@@ -26,7 +26,7 @@ NO_IMAGE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Body:
     """Encoded images, and how they came.
 

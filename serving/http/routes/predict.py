@@ -27,7 +27,6 @@ from serving.http.schemas import (
     Rows,
     with_key,
 )
-from serving.service import PredictionService
 from serving.service.answers import Answer, Answers, Timing
 from serving.versions.served_model import Route
 
@@ -80,7 +79,8 @@ async def predict_several(call: Calling, asked: Annotated[SeveralParameters, Que
 async def several_in_lines(call: Call, asked: SeveralParameters, shaped: Shaped) -> LinesResponse:
     """Asks several models about photos, and answers each as soon as it can, as ``shaped`` has it."""
     default = call.service.default_names
-    _check(call.service, asked.names(default))
+    for name in asked.names(default):
+        call.service.classifier(name)  # a wrong name is refused before the body is read
     return await _in_lines(
         call, asked, lambda given: {name: call.service.route(name) for name in given.names(default)}, shaped
     )
@@ -89,7 +89,8 @@ async def several_in_lines(call: Call, asked: SeveralParameters, shaped: Shaped)
 async def answer_several(call: Call, asked: SeveralParameters) -> tuple[Body, dict[str, ModelAnswer]]:
     """The body, and what each model says of it, by name."""
     default = call.service.default_names
-    _check(call.service, asked.names(default))
+    for name in asked.names(default):
+        call.service.classifier(name)  # a wrong name is refused before the body is read
     with call.service.bodies.lease() as take:
         body, parameters = await _read(call, asked, take)
         names = parameters.names(default)
@@ -100,7 +101,7 @@ async def answer_several(call: Call, asked: SeveralParameters) -> tuple[Body, di
 async def _predict_one(
     call: Call, asked: PredictParameters, name: str, version: str | None = None, label: str | None = None
 ) -> Answer_ | Response:
-    _check(call.service, [name], version, label)
+    call.service.classifier(name, version, label)  # a wrong name is refused before the body is read
     if wants_lines(call.request):
         route = {name: call.service.route(name, version, label)}
         return await _in_lines(call, asked, lambda _: route, lambda _, results: results[name])
@@ -134,14 +135,6 @@ async def _in_lines(
         with while_connected(call.request):
             first = await anext(content)
         return LinesResponse(first, content, stack.pop_all())
-
-
-def _check(
-    service: PredictionService, names: Sequence[str], version: str | None = None, label: str | None = None
-) -> None:
-    """A wrong name is refused before the body is read."""
-    for name in names:
-        service.classifier(name, version, label)
 
 
 async def _read(call: Call, asked: _Parameters, take: Callable[[int], None]) -> tuple[Body, _Parameters]:
@@ -193,4 +186,4 @@ def _prediction(name: str, answer: Answer, top_k: int | None) -> Prediction | Er
 
 def server_timing(timing: Timing) -> str:
     """https://www.w3.org/TR/server-timing/, in milliseconds."""
-    return _TIMING % tuple(1000 * seconds for seconds in timing)
+    return _TIMING % tuple([1000 * seconds for seconds in timing])
