@@ -81,8 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={400: {"model": ErrorBody, "description": "A parameter is not allowed."}},
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
-    app.state.straightener = Straightener(service)
-    app.state.feedback = Feedback(service, app.state.straightener, Corrections(settings))
+    app.state.feedback = Feedback(service, Straightener(service), Corrections(settings))
     answering, telling = (predict, upright, explain, feedback, labels, drift, hints), (repository, health, metrics)
     modules = (*answering, tensorflow_serving, open_inference, *telling)
     app.state.calls = Call.all_of(routes.router for routes in modules)

@@ -19,22 +19,25 @@ from serving.http.admission import let_in
 from serving.http.errors import client_gone, error_response
 from serving.http.forms.parameters import Parameters
 from serving.http.keys import route_path
-from serving.http.routes import open_inference, predict
+from serving.http.routes import open_inference, predict, upright
 from serving.http.routes.dependencies import Call, patience_of
+from serving.http.routes.platforms import INVOCATIONS, invocations_router
 from serving.http.routes.stream import Incoming
 from serving.observability.recorder import current_record
 from serving.open_inference.framing import HEADER
 from serving.service import PredictionService
+from serving.settings.platforms import Platform
 
-_PREDICTING = (":predict", "/v1/predict", "/infer")
+_PREDICTING = (":predict", "/v1/predict", "/v1/upright", "/infer", INVOCATIONS)
 _KNOWN_PATHS = 256
 _JSON = (b"content-type", b"application/json")
 
 
 def hot_routes() -> list[APIRoute]:
-    """The calls that predict, in Loupe's own form and in the Open Inference Protocol's; FastAPI has them too."""
-    routes = [*predict.router.routes, *open_inference.router.routes]
-    return [route for route in routes if isinstance(route, APIRoute) and route.path.endswith(_PREDICTING)]
+    """The calls that predict or turn, in whichever protocol; FastAPI has them too."""
+    routers = (predict.router, upright.router, open_inference.router, invocations_router(Platform.of({})))
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    return [route for route in routes if route.path.endswith(_PREDICTING)]
 
 
 class DirectCalls:

@@ -5,15 +5,14 @@ Each line is what the same call answers to that photo alone.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 
 from fastapi import Request
 from pydantic_core import to_json
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from models.errors import LoupeError
 from serving.http.errors import error_body
+from serving.http.routes.holding import HoldingResponse
 from serving.http.routes.stream import Incoming
 from serving.service.answers import Answer, Answers
 
@@ -67,17 +66,11 @@ class Lines:
             task.cancel()
 
 
-class LinesResponse(StreamingResponse):
-    """Sends lines, the first of which is there, and gives back at the end what was kept for them."""
+class LinesResponse(HoldingResponse):
+    """Sends lines, the first of which is there."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], kept: AsyncExitStack) -> None:
-        super().__init__(_joined(first, rest), media_type=NDJSON)
-        self._kept = kept
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends them."""
-        async with self._kept:
-            await super().__call__(scope, receive, send)
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes, None], kept: ExitStack) -> None:
+        super().__init__(_joined(first, rest), kept, NDJSON)
 
 
 async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

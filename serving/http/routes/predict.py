@@ -1,7 +1,7 @@
 """POST …:predict and /v1/predict: photos in, predictions out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
@@ -119,7 +119,7 @@ async def _predict_one(
 async def _in_lines(
     call: Call, asked: _Parameters, routes_of: Callable[[_Parameters], Mapping[str, Route]], shaped: Shaped
 ) -> LinesResponse:
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         body, parameters = await _read(call, asked, stack.enter_context(call.service.bodies.lease()))
         routes = routes_of(parameters)
         versions = {name: str(route.classifier.metadata.version) for name, route in routes.items()}

@@ -1,18 +1,20 @@
 """POST /v1/upright: a photo in, the same photo upright out."""
 
-from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any, cast
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response, StreamingResponse
+from fastapi import APIRouter, Query
+from starlette.responses import Response
 
 from models.errors import RequestError
 from serving.http.errors import ANSWERING, documented
 from serving.http.forms.body import read_body
 from serving.http.forms.described import OPENAPI_BODY
 from serving.http.forms.parameters import UprightParameters
-from serving.http.routes.dependencies import Patience, Service
+from serving.http.routes.dependencies import Calling
 from serving.http.routes.disconnect import while_connected
+from serving.http.routes.holding import HoldingResponse
 from serving.http.routes.predict import server_timing
 from serving.upright.straightening import MODEL, Straightener, Upright
 
@@ -59,34 +61,21 @@ _PHOTO: dict[int | str, dict[str, Any]] = {
 router = APIRouter(tags=["upright"], responses=documented(*ANSWERING))
 
 
-async def _straightener(request: Request) -> Straightener:
-    return cast(Straightener, request.app.state.straightener)
-
-
-async def _held(service: Service) -> AsyncIterator[Callable[[int], None]]:
-    """Bytes stay counted until the answer is sent, as it holds as many as the request, and readers may be slow."""
-    with service.bodies.lease() as take:
-        yield take
-
-
 @router.post("/v1/upright", openapi_extra=OPENAPI_BODY, response_class=Response, responses=_PHOTO)
-async def upright(
-    request: Request,
-    service: Service,
-    straightener: Annotated[Straightener, Depends(_straightener)],
-    take: Annotated[Callable[[int], None], Depends(_held)],
-    patience: Patience,
-    asked: Annotated[UprightParameters, Query()],
-) -> Response:
+async def upright(call: Calling, asked: Annotated[UprightParameters, Query()]) -> Response:
     """Turns a photo upright; JPEG, PNG, WebP, TIFF, HEIC or AVIF, if the model is certain. Twice is as good as once."""
+    service = call.service
     service.classifier(MODEL)  # without it nothing can be done, so the body is not read
-    body = await read_body(request, service.settings, take, UprightParameters.model_fields)
-    method = asked.beside(body.parameters).method
-    if len(body.images) > 1:
-        raise RequestError(f"the request holds {len(body.images)} images; one at a time is turned upright")
-    with while_connected(request):
-        answer = await straightener.straighten(body.images[0], method, timeout_s=patience.left_s)
-    return StreamingResponse(_chunks(answer.data), headers=_headers(answer), media_type=answer.media_type)
+    with ExitStack() as stack:
+        take = stack.enter_context(service.bodies.lease())
+        body = await read_body(call.request, service.settings, take, UprightParameters.model_fields)
+        method = asked.beside(body.parameters).method
+        if len(body.images) > 1:
+            raise RequestError(f"the request holds {len(body.images)} images; one at a time is turned upright")
+        with while_connected(call.request):
+            answer = await Straightener(service).straighten(body.images[0], method, timeout_s=call.patience.left_s)
+        # Bytes stay counted until the answer is sent: it holds as many as the request, and readers may be slow.
+        return HoldingResponse(_chunks(answer.data), stack.pop_all(), answer.media_type, _headers(answer))
 
 
 async def _chunks(data: bytes) -> AsyncIterator[memoryview]:

@@ -1,6 +1,7 @@
 """Calls that are answered without FastAPI: nobody can tell, but by the time that it takes."""
 
 import asyncio
+import json
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from serving.http.routes.direct import hot_routes
 from serving.settings import Settings
 
 ORIENTATION, SEVERAL, INFER = "/v1/models/orientation:predict", "/v1/predict", "/v2/models/orientation/infer"
+UPRIGHT, INVOCATIONS = "/v1/upright", "/invocations"
 _COUNTED = ("loupe_requests_total", "loupe_predictions_total", "loupe_rejected_requests_total")
 
 
@@ -39,12 +41,15 @@ def ask(app: FastAPI, path: str, **request) -> httpx.Response:
     return asyncio.run(asked())
 
 
-def told(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
+def told(answer: httpx.Response) -> tuple[int, object, dict[str, str]]:
     """All but the times."""
-    headers = dict(answer.headers)
+    headers, content = dict(answer.headers), answer.content
+    if answer.request.url.path == INVOCATIONS:  # which has no documented shape: there FastAPI writes 8.2e-05
+        content = [json.loads(line) for line in answer.text.splitlines()]
+        headers.pop("content-length", None)
     if "server-timing" in headers:
         headers["server-timing"] = " ".join(part.partition(";")[0] for part in headers["server-timing"].split(", "))
-    return answer.status_code, answer.content, headers
+    return answer.status_code, content, headers
 
 
 def counted(app: FastAPI) -> list[str]:
@@ -92,6 +97,15 @@ def test_all_documented_predictions_are_answered_directly():
         (INFER, {"headers": {"Inference-Header-Content-Length": "many"}}),
         ("/v2/models/orientation/versions/1/infer", {"json": "infer"}),
         ("/v2/models/nope/infer", {"json": "infer"}),
+        (UPRIGHT, {}),
+        (UPRIGHT + "?method=pixels", {}),
+        (UPRIGHT + "?method=magic", {}),
+        (UPRIGHT, {"files": "two"}),
+        (UPRIGHT, {"content": b"no image"}),
+        (UPRIGHT, {"headers": {"Request-Timeout": "0"}}),
+        (INVOCATIONS, {}),
+        (INVOCATIONS + "?models=selfie", {"json": "rows"}),
+        (INVOCATIONS, {"headers": {"Accept": "application/jsonlines"}}),
     ],
 )
 def test_it_answers_counts_and_logs_as_fastapi_would(apps, zoo, caplog, path, request_):
