@@ -19,6 +19,7 @@ from training.pipeline.worker import check_name
 ROOT = Path(__file__).parents[3]
 LIMIT_S = 120
 EPOCHS = 12
+QUICK = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # compiling takes longer than these epochs
 ALONE = """
 import sys
 from pathlib import Path
@@ -41,12 +42,12 @@ class Pair:
 
     def __init__(self, folder: Path, recipe: Path, photos: Path) -> None:
         self._folder, self._given = folder, [recipe, photos]
-        # What is begun again compiles nothing again: half of its time.
+        # What is begun again compiles nothing again.
         kept = {
             "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
-        self._environment = os.environ | {"COLUMNS": "200"} | kept
+        self._environment = os.environ | {"COLUMNS": "200"} | QUICK | kept
         self.begun: list[subprocess.Popen[str]] = []
         self.runs = [RunFolder(folder / name / "run") for name in ("zero", "one")]
 
@@ -100,7 +101,7 @@ def test_a_killed_worker_ends_all_and_resumed_they_learn_what_one_process_learns
         assert re.search(rf"worker {number} of 2 learns on cpu:\d+; the weights lie on cpu:\d+, cpu:\d+\n", text)
 
     alone = RunFolder(tmp_path / "alone" / "run")
-    on_jax = os.environ | {"KERAS_BACKEND": "jax"}
+    on_jax = os.environ | QUICK | {"KERAS_BACKEND": "jax"}
     subprocess.run([sys.executable, "-c", ALONE, recipe, folders, alone.path], check=True, env=on_jax, timeout=LIMIT_S)
     last, expected = pair.runs[0].history()[-1], alone.history()[-1]
     assert last["loss"] == pytest.approx(expected["loss"], rel=0.02)
