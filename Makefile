@@ -33,7 +33,8 @@ option = $(if $(call by_hand,$(1)),--$(2) '$(or $(3),$($(1)))')
 dev := .venv-dev/bin
 peers := litserve bentoml mlserver nvidia-pytriton
 uv := UV_PYTHON_DOWNLOADS=never .venv-uv/bin/uv
-pytest := $(dev)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One process more than there are cores, as tests of servers wait for a third of their time.
+pytest = $(dev)/python -m pytest --numprocesses $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1))) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Ray listens on every interface, so it gets a network without any.
 alone = unshare --net --pid --fork --kill-child --mount-proc --map-root-user sh -c 'ip link set lo up && exec "$$@"' -
 # Ray 2.60's own, 300 of them: it declares its settings so, and fills in names that it has given up.

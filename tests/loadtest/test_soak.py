@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from loadtest.mischief import bad, bombs
-from loadtest.soak import Sample, _wrong
+from loadtest.soak import Sample, _least_of_each_minute, _slope_mib, _wrong
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +30,15 @@ def test_what_must_not_be_is_told():
         "1 x photo ConnectionResetError"
     ]
     assert _wrong(fine, rested, Sample(1, 100, 11, 6)) == ["descriptors grew", "threads grew"]
+
+
+def test_what_is_kept_for_good_is_told_from_what_comes_and_goes():
+    """A leak of a mebibyte a minute among pictures that take up to 200 for some seconds."""
+    samples = [Sample(at, 100 + at / 60 + 200 * (at % 14 == 0), 10, 5) for at in range(0, 1200, 2)]
+    assert abs(_slope_mib(_least_of_each_minute(samples)) - 10) < 0.1
+    level = [one._replace(resident_mib=100 + 10 * one.descriptors * (one.at_s % 6)) for one in samples]
+    assert _slope_mib(_least_of_each_minute(level)) == 0
+    assert _slope_mib(samples[:1]) == 0
 
 
 def test_mischief_is_small():

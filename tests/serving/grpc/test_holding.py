@@ -68,10 +68,10 @@ def test_watches_without_a_key_leave_room_for_every_other_call(both, tmp_path, z
     keys.write_text("secret")
     _, channel = both(api_keys_file=keys)
     health = health_pb2_grpc.HealthStub(channel)
-    watches = [health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S) for _ in range(80)]
+    watches = [health.Watch(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S) for _ in range(320)]
     codes = [first_of(watch) for watch in watches]
     assert codes.count(None) == 8
-    assert codes.count(FULL) == 72
+    assert codes.count(FULL) == 312
     for _ in range(3):
         health.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
         stub = GRPCInferenceServiceStub(channel)
