@@ -10,7 +10,7 @@ from training.commands.parameters import SHIPPED, ModelsOption
 from training.commands.publishing import publish_file
 from training.reporting.terminal import one_sentence, say, show_metrics, show_table
 
-_FACTS = ("made of", "asked again under", "answered by", "time", "mean time by source")
+_FACTS = ("made of", "asked again under", "taken together", "answered by", "time", "mean time by source")
 
 
 def cascade(

@@ -8,7 +8,10 @@ depends on it, and whoever runs the file need not know: it has one input and one
 The stages that may be skipped stand beside each other, not one in the other: of weights that lie two graphs further out
 ONNX Runtime 1.31 does not change the layout beforehand, and the third stage took half as long again.
 
-Each stage's answers are scaled by its own temperature, so that a probability means the same wherever it comes from.
+What the small network said is not forgotten: the large one's answer in one run is taken together with it, as the
+product of both to a power that is chosen (Hinton 2002, "Training products of experts"). The average over four turns is
+not, as it knows better by itself, and turns with the picture. Each stage's answers are scaled by its own temperature,
+so that a probability means the same wherever it comes from.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,15 +32,18 @@ _TURNED = range(1, LABELS)
 _AFTER_SECOND = ["after/answers", "third/rows", "third/known"]
 
 
-def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, float], side: int) -> bytes:
+def cascade(
+    first: bytes, second: bytes, third: bytes, thresholds: tuple[float, float], side: int, *, weight: float = 0.0
+) -> bytes:
     """Composes one file of three.
 
     Args:
         first: the small network with its scaling; of the same side, or of any other: then it gets the picture halved.
-        second: the large one with its scaling for one run.
+        second: the large one with its scaling for one run, taken together with the small one's answer.
         third: the large one again, with its scaling for the average over four turns.
         thresholds: the probabilities under which the second and the third stage are asked.
         side: of the picture, in pixels; even.
+        weight: the power of the small network's answer beside the large one's; 0 forgets it.
 
     Returns:
         An ONNX file: ``image: uint8[N,side,side,3]`` → ``probabilities: float32[N,4]``, N free; not stamped.
@@ -51,8 +57,9 @@ def cascade(first: bytes, second: bytes, third: bytes, thresholds: tuple[float, 
     numbers = [
         *constants(small, "small/"),
         *constants(large, "large/"),
+        *scaling_constants(large, "second/"),
         *scaling_constants(averaged, "third/"),
-        *_numbers(thresholds),
+        *_numbers(thresholds, weight),
     ]
     nodes = [
         *_first_stage(small, side),
@@ -87,13 +94,34 @@ def _second_stage(large: Part) -> onnx.GraphProto:
     """Gives all answers, and of the rows that are still unsure their numbers and unscaled answers."""
     nodes = [
         helper.make_node("Gather", ["image", "second/rows"], ["second/image"], axis=0),
-        *instance(large, "large/", "second/", {large.image: "second/image"}),
+        *instance(large, "large/", "second/", {large.image: "second/image"}, scaled=False),
+        *_taken_together(),
+        *scaling_nodes(large, "second/", "second/joint", "second/answers"),
         helper.make_node("ScatterND", ["first/answers", "second/places", "second/answers"], ["second/out"]),
         *_unsure("second/answers", THRESHOLDS[1], "second/still/"),
         helper.make_node("Gather", ["second/rows", "second/still/rows"], ["second/left"], axis=0),
         helper.make_node("Gather", ["second/raw", "second/still/rows"], ["second/known"], axis=0),
     ]
     return _branch(nodes, "second", ["second/out", "second/left", "second/known"])
+
+
+def _taken_together() -> Nodes:
+    """The large network's raw answers times the small one's to a power, of the rows that were asked again."""
+    return [
+        helper.make_node("Gather", ["first/answers", "second/rows"], ["second/before"], axis=0),
+        *_logarithm("second/before"),
+        *_logarithm("second/raw"),
+        helper.make_node("Mul", ["second/before/log", "weight"], ["second/before/weighed"]),
+        helper.make_node("Add", ["second/raw/log", "second/before/weighed"], ["second/sum"]),
+        helper.make_node("Softmax", ["second/sum"], ["second/joint"], axis=1),
+    ]
+
+
+def _logarithm(answers: str) -> Nodes:
+    return [
+        helper.make_node("Max", [answers, "floor"], [answers + "/positive"]),
+        helper.make_node("Log", [answers + "/positive"], [answers + "/log"]),
+    ]
 
 
 def _third_stage(large: Part, averaged: Part) -> onnx.GraphProto:
@@ -121,9 +149,8 @@ def _average() -> Nodes:
     back = [f"third/back{turn}" for turn in range(LABELS)]
     return [
         helper.make_node("Concat", ["third/known", "third/others"], ["third/all"], axis=0),
-        helper.make_node("Max", ["third/all", "floor"], ["third/positive"]),
-        helper.make_node("Log", ["third/positive"], ["third/logs"]),
-        helper.make_node("Split", ["third/logs"], logs, axis=0, num_outputs=LABELS),
+        *_logarithm("third/all"),
+        helper.make_node("Split", ["third/all/log"], logs, axis=0, num_outputs=LABELS),
         *(helper.make_node("Gather", [logs[turn], f"back{turn}"], [back[turn]], axis=1) for turn in range(LABELS)),
         helper.make_node("Mean", back, ["third/mean"]),
         helper.make_node("Softmax", ["third/mean"], ["third/raw"], axis=1),
@@ -192,7 +219,7 @@ def _branch(nodes: Nodes, name: str, outputs: Sequence[str]) -> onnx.GraphProto:
     return helper.make_graph(nodes, name, [], infos)
 
 
-def _numbers(thresholds: tuple[float, float]) -> Iterable[onnx.TensorProto]:
+def _numbers(thresholds: tuple[float, float], weight: float) -> Iterable[onnx.TensorProto]:
     whole: dict[str, list[int] | int] = {"axis0": [0], "axis1": [1], "zero": 0, "none/rows": []}
     for axes in ("1", "2", "12"):
         ones = [-1] * len(axes)
@@ -202,7 +229,7 @@ def _numbers(thresholds: tuple[float, float]) -> Iterable[onnx.TensorProto]:
             f"axes{axes}": list(map(int, axes)),
         }
     whole |= {f"back{turn}": list((np.arange(LABELS) + turn) % LABELS) for turn in range(LABELS)}
-    parts = {"half": 0.5, "floor": _FLOOR, **dict(zip(THRESHOLDS, thresholds, strict=True))}
+    parts = {"half": 0.5, "floor": _FLOOR, "weight": weight, **dict(zip(THRESHOLDS, thresholds, strict=True))}
     yield from (numpy_helper.from_array(np.array(value, np.int64), name) for name, value in whole.items())
     yield from (numpy_helper.from_array(np.array(value, np.float32), name) for name, value in parts.items())
     yield numpy_helper.from_array(np.zeros((0, LABELS), np.float32), "none/answers")

@@ -26,6 +26,7 @@ from training.photos.manifest import Manifest
 from training.photos.tasks import ORIENTATION, turn_image
 from training.shipping.calibration import with_certainty
 from training.shipping.golden import golden_pictures
+from training.shipping.product import fit_weight, product
 from training.shipping.stamp import stamp
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 from training.shipping.thresholds import LAST, best_thresholds, ends_of
@@ -40,9 +41,10 @@ class Parts:
 
     Attributes:
         small: the small network.
-        large: the large network, scaled for one run.
+        large: the large network, scaled for one run, of which the answer is taken together with the small one's.
         turns: the large network, scaled for the average over four turns.
         thresholds: under which the second and the third stage are asked.
+        weight: of the small network's answer beside the large one's.
         side: of the picture, in pixels.
     """
 
@@ -50,11 +52,12 @@ class Parts:
     large: bytes
     turns: bytes
     thresholds: tuple[float, float]
+    weight: float
     side: int
 
     def composed(self) -> bytes:
         """One file."""
-        return cascade(self.small, self.large, self.turns, self.thresholds, self.side)
+        return cascade(self.small, self.large, self.turns, self.thresholds, self.side, weight=self.weight)
 
     def stage(self, number: int) -> bytes:
         """One file that always answers by one stage: 0, 1 or 2."""
@@ -99,6 +102,7 @@ def cascaded(small: bytes, large: bytes, photos: Manifest) -> bytes:
     facts = {
         "made of": f"{_called(read_metadata(small))}, then {_called(metadata)}, then its four turns",
         "asked again under": f"{parts.thresholds[0]:.4f}, then {parts.thresholds[1]:.4f}",
+        "taken together": f"the large one's answer with the small one's to the power of {parts.weight:.2f}",
     }
     facts |= _prices(parts, large, ends, measured.sources)
     metrics = measure(measured, described, test.digest(ORIENTATION.label_names))
@@ -117,7 +121,7 @@ def _asked(data: bytes, metadata: ModelMetadata, photos: Manifest) -> tuple[Answ
 
 
 def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Parts, Answers]:
-    """Fits each stage's scaling to the answers that reach it, and finds where the next stage is asked.
+    """Fits the small network's weight, each stage's scaling, and where the next stage is asked.
 
     Args:
         small: a stamped orientation model.
@@ -127,12 +131,7 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
     Returns:
         The parts, and what they answer together about the photos.
     """
-    preprocessing = read_metadata(large).preprocessing
-    bare = [with_scaling(data, UNSCALED, _noise(data)) for data in (small, large)]
-    unscaled = Parts(bare[0], bare[1], bare[1], (0.0, 0.0), preprocessing.height)
-    given = [ask(data, preprocessing, photos, ORIENTATION) for data in (unscaled.stage(0), bare[1])]
-    averaged = averages_over_turns(given[1].probabilities)[len(ORIENTATION.labels)]
-    given.append(replace(given[1], probabilities=averaged / averaged.sum(axis=1, keepdims=True)))
+    given, weight = _given(small, large, photos)
     scalings = [fit_scaling(raw) for raw in given]
     stages = [scaled(raw.probabilities, scaling) for raw, scaling in zip(given, scalings, strict=True)]
     thresholds = best_thresholds(stages, given[0].labels)
@@ -144,8 +143,21 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
     files = [
         with_scaling(data, scaling, _noise(data)) for data, scaling in zip((small, large, large), scalings, strict=True)
     ]
-    parts = Parts(files[0], files[1], files[2], thresholds, preprocessing.height)
-    return parts, replace(given[0], probabilities=answers)
+    side = read_metadata(large).preprocessing.height
+    return Parts(files[0], files[1], files[2], thresholds, weight, side), replace(given[0], probabilities=answers)
+
+
+def _given(small: bytes, large: bytes, photos: Manifest) -> tuple[list[Answers], float]:
+    """Each stage's answers about all photos, not scaled, and the weight that the small network has in the second."""
+    preprocessing = read_metadata(large).preprocessing
+    bare = [with_scaling(data, UNSCALED, _noise(data)) for data in (small, large)]
+    unscaled = Parts(bare[0], bare[1], bare[1], (0.0, 0.0), 0.0, preprocessing.height)
+    first, alone = (ask(data, preprocessing, photos, ORIENTATION) for data in (unscaled.stage(0), bare[1]))
+    told = scaled(first.probabilities, fit_scaling(first))
+    weight = fit_weight(alone, told)
+    averaged = averages_over_turns(alone.probabilities)[len(ORIENTATION.labels)]
+    each = (product(alone.probabilities, told, weight), averaged / averaged.sum(axis=1, keepdims=True))
+    return [first, *(replace(alone, probabilities=answers) for answers in each)], weight
 
 
 def _some(answers: Answers, chosen: NDArray[np.bool_]) -> Answers:

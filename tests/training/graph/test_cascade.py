@@ -8,9 +8,11 @@ from training.graph.cascade import cascade
 from training.graph.inference import OnnxClassifier
 from training.graph.stages import answering_by, is_cascade, telling_stages
 from training.graph.turning import averages_over_turns
+from training.shipping.product import product
 from training.shipping.temperature import UNSCALED, Scaling, scaled, with_scaling
 
 SIDE = 16
+WEIGHT = 0.4
 SCALINGS = (Scaling(0.7, 0.1), Scaling(1.3, 0.0), Scaling(0.8, 0.2))
 
 
@@ -44,7 +46,7 @@ def compose(networks):
         for data, scaling, side in zip(networks, SCALINGS, (SIDE // 2, SIDE), strict=False)
     )
     turns = with_scaling(networks[1], SCALINGS[2], noise(8, SIDE))
-    return lambda *thresholds: OnnxClassifier(cascade(small, large, turns, thresholds, SIDE))
+    return lambda *thresholds: OnnxClassifier(cascade(small, large, turns, thresholds, SIDE, weight=WEIGHT))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +59,9 @@ def expected(networks):
     each = large.predict(turned)
     averaged = averages_over_turns(each)[4]
     averaged = (averaged / averaged.sum(axis=1, keepdims=True)).reshape(40, 4, 4)[:, 0]
-    raw = small.predict(np.floor(means + 0.5).astype(np.uint8)), each.reshape(40, 4, 4)[:, 0], averaged
-    return [scaled(answers, scaling) for answers, scaling in zip(raw, SCALINGS, strict=True)]
+    first = scaled(small.predict(np.floor(means + 0.5).astype(np.uint8)), SCALINGS[0])
+    second = product(each.reshape(40, 4, 4)[:, 0], first, WEIGHT)
+    return [first, scaled(second, SCALINGS[1]), scaled(averaged, SCALINGS[2])]
 
 
 @pytest.mark.parametrize(("thresholds", "stage"), [((0, 0), 0), ((2, 0), 1), ((2, 2), 2)])
@@ -94,7 +97,7 @@ def test_it_can_be_made_to_tell_the_stage_of_each_answer(networks, expected):
         for data, scaling, side in zip(networks, SCALINGS, (SIDE // 2, SIDE), strict=False)
     )
     first, second = (float(np.median(answers.max(axis=1))) for answers in expected[:2])
-    data = cascade(small, large, large, (first, second), SIDE)
+    data = cascade(small, large, large, (first, second), SIDE, weight=WEIGHT)
     told = OnnxClassifier(telling_stages(data)).predict(noise(40, SIDE))
     unsure = expected[0].max(axis=1) < first, expected[1].max(axis=1) < second
     assert told[:, 4].tolist() == np.where(unsure[0], 1 + unsure[1], 0).tolist()
@@ -106,10 +109,13 @@ def test_it_can_be_made_to_tell_the_stage_of_each_answer(networks, expected):
     assert not is_cascade(large)
 
 
-def test_a_small_network_of_the_same_side_sees_the_picture_as_it_is(networks, expected):
+@pytest.mark.parametrize("thresholds", [(0, 0), (2, 0)], ids=["it answers", "and the large one, which forgets it"])
+def test_a_small_network_of_the_same_side_sees_the_picture_as_it_is(networks, thresholds):
     large = with_scaling(networks[1], SCALINGS[1], noise(8, SIDE))
-    model = OnnxClassifier(cascade(large, large, large, (0, 0), SIDE))
-    np.testing.assert_allclose(model.predict(noise(40, SIDE)), expected[1], atol=1e-5)
+    model = OnnxClassifier(cascade(large, large, large, thresholds, SIDE))
+    np.testing.assert_allclose(
+        model.predict(noise(40, SIDE)), OnnxClassifier(large).predict(noise(40, SIDE)), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("same_side", [True, False])
