@@ -63,6 +63,8 @@ def fit(
         run.clear()
     model, epoch = run.load_checkpoint() or (_compiled(recipe, task, steps), 0)
     run.write_history(run.history()[:epoch])
+    if not recipe.fit.epochs:
+        run.save_best(model)
     if _is_over(run.history(), recipe):
         return run.history()
     batches = training_batches(

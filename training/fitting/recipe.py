@@ -43,6 +43,7 @@ class Fit(_Frozen):
 
     Attributes:
         epochs: at most; one shows every training photo once (where labels are made by turning: in one random turn).
+            0 takes the weights that it starts from as they are, such as the mean of several.
         patience: epochs without a better validation accuracy after which training stops.
         schedule: ``cosine`` lets the learning rate fall to zero over all epochs.
         warmup_epochs: over which the learning rate rises from zero; for ``cosine`` only.
@@ -51,7 +52,7 @@ class Fit(_Frozen):
         dtype_policy: Keras' name; ``mixed_bfloat16`` is 2-4 times faster for plain convolutions where the CPU has it.
     """
 
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=0)
     batch_size: int = Field(64, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "cosine"] = "constant"

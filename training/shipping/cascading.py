@@ -133,12 +133,13 @@ def calibrated_parts(small: bytes, large: bytes, photos: Manifest) -> tuple[Part
     """
     given, weight = _given(small, large, photos)
     scalings = [fit_scaling(raw) for raw in given]
-    stages = [scaled(raw.probabilities, scaling) for raw, scaling in zip(given, scalings, strict=True)]
-    thresholds = best_thresholds(stages, given[0].labels)
-    ends = ends_of(stages, thresholds)
-    if (ends == LAST).any():
-        scalings[-1] = fit_scaling(_some(given[-1], ends == LAST))  # hard pictures alone get there
-        stages[-1] = scaled(given[-1].probabilities, scalings[-1])
+    for stage in range(1, len(STAGES)):
+        stages = [scaled(raw.probabilities, scaling) for raw, scaling in zip(given, scalings, strict=True)]
+        thresholds = best_thresholds(stages, given[0].labels)
+        ends = ends_of(stages, thresholds)
+        if (ends >= stage).any():  # hard pictures alone get there, of which a network is too sure
+            scalings[stage] = fit_scaling(_some(given[stage], ends >= stage))
+    stages[LAST] = scaled(given[LAST].probabilities, scalings[LAST])
     answers = np.stack(stages)[ends, np.arange(len(ends))]
     files = [
         with_scaling(data, scaling, _noise(data)) for data, scaling in zip((small, large, large), scalings, strict=True)

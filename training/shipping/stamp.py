@@ -74,12 +74,20 @@ def sources_of(manifest: Manifest) -> tuple[Source, ...]:
 
 def _training(recipe: Recipe, manifest: Manifest, history: History) -> dict[str, str]:
     splits = Counter(photo.split for photo in manifest.photos)
-    best = best_epoch(history)
     return {
         "architecture": recipe.architecture.name,
         "photos": ", ".join(f"{count} {name}" for name, count in splits.items()),
+        **_learning(history),
+        "recipe": recipe.model_dump_json(exclude={"name", "description", "limits", "search"}),
+    }
+
+
+def _learning(history: History) -> dict[str, str]:
+    if not history:
+        return {"epochs": "none: the weights are those that it starts from"}
+    best = best_epoch(history)
+    return {
         "epochs": f"{len(history)}, the best of them number {best}",
         "validation_accuracy": f"{history[best - 1]['val_accuracy']:.4f}",
         "images_per_s": f"{sum(epoch['images_per_s'] for epoch in history) / len(history):.0f}",
-        "recipe": recipe.model_dump_json(exclude={"name", "description", "limits", "search"}),
     }

@@ -163,6 +163,19 @@ def test_a_run_can_start_from_the_mean_of_several(workshop, tmp_path):
     assert not all(map(np.array_equal, networks[0].get_weights(), networks[1].get_weights()))
 
 
+def test_no_epoch_leaves_the_weights_as_they_are(workshop, run, tmp_path):
+    """Such as the mean of several."""
+    given = tmp_path / "given.weights.h5"
+    recipe = workshop.recipe(**TWO_LABELS, fit={"epochs": 0}, architecture={"weights": str(given)})
+    new_network(recipe, workshop.two_labels(), "float32").save_weights(given)
+    halves = workshop.halves(20)
+    assert fit(recipe, workshop.two_labels(), halves, halves, run, resume=False) == []
+    start = new_network(recipe, workshop.two_labels(), "float32")
+    start.load_weights(given)
+    for array, wanted in zip(network(workshop, run).get_weights(), start.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, wanted)
+
+
 @pytest.mark.parametrize("weights", ["resnet.h5", "imagenet"])
 def test_weights_that_are_not_there_are_told(workshop, weights):
     model = new_network(workshop.recipe(), workshop.two_labels(), "float32")

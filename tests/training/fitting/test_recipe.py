@@ -71,7 +71,7 @@ def test_only_labels_that_are_made_by_turning_are_averaged(workshop):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (("epochs = 6", "epochs = 0"), "is wrong at fit.epochs: must be at least 1; 0 was given"),
+        (("epochs = 6", "epochs = -1"), "is wrong at fit.epochs: must be at least 0; -1 was given"),
         (("epochs = 6", "epoch = 6"), "is wrong at fit.epochs: is missing"),
         (("patience = 6", "patients = 6"), "is wrong at fit.patients: is not known here"),
         (('"brightness"', '"Über"'), "is wrong at name: must look like ^"),

@@ -52,6 +52,8 @@ def test_a_run_is_described(workshop, tmp_path):
     assert metadata.tools["onnx"] == onnx.__version__
     assert set(metadata.tools) == {"keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "numpy", "pillow"}
     assert metadata.created == datetime.datetime.now(datetime.UTC).date().isoformat()
+    unlearned = describe(recipe, ORIENTATION, data, Manifest(tmp_path, photos), []).training
+    assert unlearned["epochs"] == "none: the weights are those that it starts from"
 
 
 def test_a_stamped_file_answers_as_before(workshop):
