@@ -124,6 +124,12 @@ class Recipe(_Frozen):
             raise ValueError(f"augmentation.to_size is for networks that take any size, not {self.architecture.name}")
         return self
 
+    @model_validator(mode="after")
+    def _learns_or_takes(self) -> Self:
+        if not self.fit.epochs and self.architecture.weights == "none":
+            raise ValueError("fit.epochs is 0, which takes weights as they are, and architecture.weights names none")
+        return self
+
     @property
     def takes_any_size(self) -> bool:
         """Whether the network's weights fit pictures of any size."""

@@ -181,7 +181,7 @@ def test_a_planted_leak_is_one_sentence(trained, loupe_train, tmp_path):
 
 def test_errors_are_one_sentence(trained, loupe_train, tmp_path, workshop):
     run, wrong = tmp_path / "run", tmp_path / "wrong.toml"
-    wrong.write_text(workshop.recipe_text.replace("epochs = 6", "epochs = 0"))
+    wrong.write_text(workshop.recipe_text.replace("epochs = 6", "epochs = -1"))
     sky = tmp_path / "sky.onnx"
     sky.write_bytes(workshop.sky_model())
     for arguments, sentence in [

@@ -63,6 +63,11 @@ def test_a_network_may_learn_from_smaller_pictures_than_it_is_used_on(workshop):
         workshop.recipe(augmentation={"to_size": 20})
 
 
+def test_who_learns_nothing_must_have_weights_to_take(workshop):
+    with pytest.raises(ValidationError, match=r"fit.epochs is 0, .* architecture.weights names none"):
+        workshop.recipe(fit={"epochs": 0})
+
+
 def test_only_labels_that_are_made_by_turning_are_averaged(workshop):
     with pytest.raises(ValidationError, match=r"export.turns is 4; only labels made by turning can be averaged"):
         workshop.recipe(export={"turns": 4})

@@ -58,7 +58,7 @@ def test_a_hopeless_trial_is_ended():
     [
         ("", r"the recipe has no \[search\] table"),
         ("fit.speed = [1, 2]", r"that the search made is wrong at fit.speed: is not known here"),
-        ("fit.epochs = [1, 0]", r"that the search made is wrong at fit.epochs"),
+        ("fit.epochs = [1, -1]", r"that the search made is wrong at fit.epochs"),
         ("house.colour = [1, 2]", r"that the search made is wrong at house: is not known here"),
         ("fit.epochs = 3", r"is wrong at search.fit.epochs"),
     ],
