@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from time import perf_counter
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ PROCESS_BYTES = 64 * 1024 * 1024
 
 _HOPELESS = 2  # times a caller's time, as estimates are no promises
 _IDLE_S = 5.0  # after which a process is ended
+_TOGETHER, _HELD_S = 4, 0.03  # the most that is told of together, and how long the first may wait for that
 
 
 class Done(NamedTuple):
@@ -119,14 +121,16 @@ class Lane:
             thread.join()
 
     def _work(self) -> None:
-        process, worked = Disposable() if self._dear else None, False
-        while (job := self._take(process, rests=worked)) is not None:
-            worked = True
-            try:
-                _do(job, process)
-            finally:
-                self._give_back(job)
-            del job  # while it waits for the next one, it must not hold the last one's photo
+        process, finished = Disposable() if self._dear else None, Finished()
+        job = self._take(process, rests=False)
+        while job is not None:
+            started = perf_counter()
+            finished.add(_do(job, process), started)
+            job = self._exchange(job)  # while it waits for the next one, it must not hold the last one's photo
+            if job is None or not finished.may_wait(job.task.cost.seconds, len(self.order) // len(self._threads)):
+                finished.tell()
+            if job is None:
+                job = self._take(process, rests=True)
         if process is not None:
             process.close()
 
@@ -136,14 +140,26 @@ class Lane:
             while not self._changed.wait_for(self._may_go_on, _IDLE_S if rests else None):
                 rests = False
                 self._rest(process)
-            if not self.order:
-                return None
-            job = self.order.pop()
-            self._waiting_s -= job.task.cost.seconds
-            self._store.taken += job.size
-            self._taken += job.size
-            self._wake()  # there may be room for the next one too
+            return self._begin() if self.order else None
+
+    def _exchange(self, done: Job[Any]) -> Job[Any] | None:
+        """Gives back what one job took, and takes the next if there is no need to wait for it."""
+        with self._changed:
+            done.process = None
+            self._store.taken -= done.size
+            self._taken -= done.size
+            job = self._begin() if self.order and self._may_go_on() else None
+            for lane in self._store.lanes:
+                lane._wake()
             return job
+
+    def _begin(self) -> Job[Any]:
+        job = self.order.pop()
+        self._waiting_s -= job.task.cost.seconds
+        self._store.taken += job.size
+        self._taken += job.size
+        self._wake()  # there may be room for the next one too
+        return job
 
     def _wake(self) -> None:
         """Only where something waits: a thread that wakes up for nothing costs as much as one that works."""
@@ -165,33 +181,59 @@ class Lane:
         size = self.order.first.size
         return self._taken + size <= self._share and self._store.taken + size <= self._store.limit
 
-    def _give_back(self, job: Job[Any]) -> None:
-        with self._changed:
-            job.process = None
-            self._store.taken -= job.size
-            self._taken -= job.size
-            for lane in self._store.lanes:
-                lane._wake()
+
+class Finished:
+    """What one thread has done and not told yet.
+
+    Where many wait, a few are told of together: whoever comes now has to wait for longer, and the event loop, whose
+    code has left the core's caches since it last ran, wakes up once for all of them.
+    """
+
+    def __init__(self) -> None:
+        self._tellings: list[Callable[[], None]] = []
+        self._first = self._took_s = 0.0
+
+    def add(self, telling: Callable[[], None], started: float) -> None:
+        """Takes what tells of a job that has just ended, and began at ``started`` by ``perf_counter()``."""
+        now = perf_counter()
+        self._took_s = now - started
+        if not self._tellings:
+            self._first = now
+        self._tellings.append(telling)
+
+    def may_wait(self, seconds: float, waiting: int) -> bool:
+        """Whether these may wait for a job of so many ``seconds``, behind which so many wait for each thread."""
+        if len(self._tellings) >= min(_TOGETHER, waiting + 1):
+            return False
+        return perf_counter() - self._first + max(self._took_s, seconds) < _HELD_S
+
+    def tell(self) -> None:
+        """Tells of all, in order."""
+        for telling in self._tellings:
+            telling()
+        self._tellings.clear()
 
 
-def _do(job: Job[Any], process: Disposable | None) -> None:
+def _do(job: Job[Any], process: Disposable | None) -> Callable[[], None]:
+    """Does it; returns what tells of it."""
     if not job.set_running_or_notify_cancel():
-        return
+        return _nothing
     started = perf_counter()
     if started >= job.deadline:
-        job.set_exception(DeadlineExceededError("its time was up before it could be decoded"))
-        return
+        return partial(job.set_exception, DeadlineExceededError("its time was up before it could be decoded"))
     try:
         made = job.task.run() if process is None else _in_process(job, process)
         if job.given_up:
             raise NotReadyError(UNWANTED)
-        result = job.then(Done(made, started - job.submitted))
+        return partial(job.set_result, job.then(Done(made, started - job.submitted)))
     except LoupeError as error:
-        job.set_exception(_bare(error))
+        return partial(job.set_exception, _bare(error))
     except BaseException as error:
-        job.set_exception(error)
-    else:
-        job.set_result(result)
+        return partial(job.set_exception, error)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _bare(error: LoupeError) -> LoupeError:

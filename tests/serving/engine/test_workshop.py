@@ -21,7 +21,7 @@ from models.errors import (
     UnsupportedImageError,
 )
 from serving.engine.child import NICE
-from serving.engine.lane import Lane
+from serving.engine.lane import Finished, Lane
 from serving.engine.task import Made, Task
 from serving.engine.workshop import Workshop
 
@@ -243,6 +243,40 @@ def test_the_cheapest_that_waits_comes_first():
     wait(jobs, 10)
     assert done == ["small", "middle", "large"]
     workshop.close()
+
+
+@pytest.mark.parametrize(
+    ("held_s", "order"), [(3600.0, "b0 b1 b2 b3 t0 t1 t2 t3 b4 b5 t4 t5 b6 t6"), (0.0, "b0 t0 b1 t1 b2 t2 b3 t3")]
+)
+def test_behind_few_it_is_told_at_once_and_before_many_a_few_together(monkeypatch, held_s, order):
+    monkeypatch.setattr("serving.engine.lane._HELD_S", held_s)
+    workshop = Workshop(threads=1, max_queue=20, max_bytes=512 * MIB)
+    released, seen = threading.Event(), []
+
+    def begin(name: bytes) -> Made:
+        released.wait(10)
+        seen.append(f"b{name.decode()}")
+        return Made(())
+
+    count = order.count("b")
+    jobs = [workshop.submit(task(begin, data=str(number).encode())) for number in range(count)]
+    for number, job in enumerate(jobs):
+        job.add_done_callback(lambda _, number=number: seen.append(f"t{number}"))
+    released.set()
+    wait(jobs, 10)
+    workshop.close()
+    assert " ".join(seen) == order
+
+
+def test_nothing_is_told_late_for_the_sake_of_a_large_one():
+    finished = Finished()
+    finished.add(lambda: None, perf_counter())
+    assert finished.may_wait(0.001, 1)
+    assert not finished.may_wait(0.001, 0)
+    assert not finished.may_wait(1.0, 1)
+    finished.tell()
+    finished.add(lambda: None, perf_counter() - 1.0)  # the next may take as long as this one did
+    assert not finished.may_wait(0.001, 1)
 
 
 def test_closing_leaves_no_thread_and_no_process():
