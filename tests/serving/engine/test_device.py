@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from models.errors import DeviceError, InvalidModelError
@@ -27,6 +29,14 @@ def test_the_cpu_says_nothing(zoo, capfd):
     open_session(zoo.selfie(), "cpu", BATCHES, PLAIN)
     open_session(zoo.selfie(), "auto", BATCHES, PLAIN)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_session_does_not_keep_the_file_beside_what_it_made_of_it(zoo):
+    file = zoo.selfie() + b""
+    before = sys.getrefcount(file)
+    session, _ = open_session(file, "cpu", BATCHES, PLAIN)
+    assert sys.getrefcount(file) == before
+    assert session.get_outputs()
 
 
 def test_a_file_that_is_no_model_is_refused():
