@@ -111,7 +111,7 @@ def _open(data: bytes, kind: DeviceKind, wanted: list[Provider]) -> onnxruntime.
     in_use = session.get_providers()[0]  # what was compiled in and what was asked for say nothing about what loaded
     if in_use != _NAMES[kind]:
         raise DeviceError(f"the device {kind} was asked for, but its libraries do not load: the session is on {in_use}")
-    session._model_bytes = None  # noqa: SLF001 - the whole file, kept for a fallback that is turned off above
+    session._model_bytes = None  # the whole file: kept for a fallback, which is turned off above
     return session
 
 
