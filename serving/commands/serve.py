@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import sys
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from serving.commands.common import DeviceOption, ModelsOption, one_sentence
 from serving.versions.hangup import hold_hangups
 
 _log = logging.getLogger("loupe.start")
+_TURN_S = 0.0005  # that a thread may keep the interpreter from the event loop; by default 5 ms
 _LOOKED_AT_AFTER = 10_000  # new objects; by default 700, which one request makes, and none of them are in a circle
 
 
@@ -23,6 +25,7 @@ def serve(
 ) -> None:
     """Serves models until SIGTERM or Ctrl-C."""
     hold_hangups()
+    sys.setswitchinterval(_TURN_S)
     gc.disable()  # it looked at all that is imported and loaded again and again, and found nothing; see _announce
     # Imported behind that, as it takes a second in which a SIGHUP would end the process.
     from serving.access.listening import listen

@@ -99,6 +99,15 @@ def test_serve_says_where_it_is_and_ends_with_0(models, stop):
         assert {json.loads(line)["level"] for line in process.stderr} == {"INFO"}
 
 
+def test_the_event_loop_waits_less_than_a_millisecond_for_the_interpreter():
+    """Where others compute in Python; by default they keep it for 5 ms each."""
+    asked = "import sys; from serving.commands.cli import app\ntry: app()\nfinally: print(sys.getswitchinterval())"
+    command = [sys.executable, "-c", asked, "serve", "--models", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == FAILED
+    assert float(done.stdout) < 0.001
+
+
 def test_it_says_which_one_it_is(loupe):
     result = loupe("--version")
     assert result.returncode == 0
