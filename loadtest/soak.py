@@ -60,25 +60,26 @@ def run(
         float, typer.Option(min=0, help="Until the server is measured: as long as it waits for clients who left.")
     ] = 40,
     seed: Annotated[int, typer.Option(help="Of what is asked.")] = 1,
+    clients: Annotated[int, typer.Option(min=0, help="0: as many as there are cores.")] = 0,
 ) -> None:
     """Prints what happened, as JSON. Exit status 1 if anything did that must not."""
     with tempfile.TemporaryDirectory() as folder:
         copied = shutil.copytree(models, Path(folder) / "models", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         os.environ["LOUPE_MODELS"] = str(copied)
         with server(None) as (url, pid):
-            figures = soak(url, pid, copied, minutes * 60, rest_s, seed)
+            figures = soak(url, pid, copied, minutes * 60, rest_s, seed, clients or len(os.sched_getaffinity(0)))
     typer.echo(json.dumps(figures, indent=2))
     raise typer.Exit(1 if figures["wrong"] else 0)
 
 
-def soak(url: str, pid: int, models: Path, seconds: float, rest_s: float, seed: int) -> dict[str, object]:
+def soak(url: str, pid: int, models: Path, seconds: float, rest_s: float, seed: int, clients: int) -> dict[str, object]:
     """Warms up, rests, goes on, and rests: what the two rests differ in has leaked."""
     answers = Counter[str]()
     for what in (_photos, bad, bombs):  # it takes seconds, and the clients are threads
         _made(what)
-    _load(url, pid, models, seconds / 3, seed, answers)
+    _load(url, pid, models, seconds / 3, seed, clients, answers)
     before = _rested(pid, rest_s)
-    samples = _load(url, pid, models, seconds * 2 / 3, seed + 1, answers)
+    samples = _load(url, pid, models, seconds * 2 / 3, seed + 1, clients, answers)
     after = _rested(pid, rest_s)
     slope = _slope_mib(_least_of_each_minute(samples))
     return {
@@ -115,8 +116,10 @@ def _wrong(answers: Counter[str], before: Sample, after: Sample) -> list[str]:
     return wrong + (["threads grew"] if after.threads > before.threads else [])
 
 
-def _load(url: str, pid: int, models: Path, seconds: float, seed: int, answers: Counter[str]) -> list[Sample]:
-    until, clients = monotonic() + seconds, len(os.sched_getaffinity(0))
+def _load(
+    url: str, pid: int, models: Path, seconds: float, seed: int, clients: int, answers: Counter[str]
+) -> list[Sample]:
+    until = monotonic() + seconds
     with ThreadPoolExecutor(clients + 1) as pool:
         asking = [pool.submit(_ask_until, url, until, seed * 1000 + number) for number in range(clients)]
         reloading = pool.submit(_reload_until, pid, models, until)
