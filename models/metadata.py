@@ -130,7 +130,7 @@ class ModelMetadata(_Frozen):
     def decide(self, probabilities: NDArray[np.float32]) -> Decision:
         """Applies the decision rule to one image's ``float32[K]``."""
         if self.decision_threshold is None:
-            index = int(np.argmax(probabilities))
+            index = int(probabilities.argmax())
         else:
             index = int(probabilities[1] >= self.decision_threshold)
         probability = float(probabilities[index])

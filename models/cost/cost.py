@@ -1,6 +1,6 @@
 """Cost: the memory and the time that one picture takes to be decoded, told before a pixel is."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from models.errors import ImageTooLargeError
 from models.limits import MEGAPIXEL, ImageLimits, Size
@@ -15,8 +15,7 @@ _STRIP_BYTES = 16 * STRIP_PIXELS  # of the copies that one strip goes through
 _RGB = 4  # bytes of a pixel in Pillow's mode RGB
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """What decoding takes at most, beyond the encoded file.
 
     Attributes:
@@ -33,11 +32,16 @@ class Cost:
 
 
 class Parts:
-    """Counts what a file is made of, as each part costs a step of an interpreter."""
+    """Counts what a file is made of, as each part costs a step of an interpreter.
+
+    Attributes:
+        count: so far.
+        limit: the most that are allowed.
+    """
 
     def __init__(self, limits: ImageLimits) -> None:
         self.count = 0
-        self._limit = limits.max_parts
+        self.limit = limits.max_parts
 
     def add(self, count: int = 1) -> None:
         """Counts some more.
@@ -46,8 +50,8 @@ class Parts:
             ImageTooLargeError: there are too many.
         """
         self.count += count
-        if self.count > self._limit:
-            raise ImageTooLargeError(f"the image has more than {self._limit} parts, the most that are allowed")
+        if self.count > self.limit:
+            raise ImageTooLargeError(f"the image has more than {self.limit} parts, the most that are allowed")
 
 
 def reduction(width: int, height: int, at_least: Size | None) -> int:

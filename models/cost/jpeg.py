@@ -73,11 +73,14 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
 def _read(data: bytes, parts: Parts) -> _Header:
     """As Pillow does, which passes over fill, and over what stands between segments, byte by byte."""
     header, position, length = _Header(parts), 2, len(data)
+    passed, most = 0, parts.limit
     while (start := data.find(b"\xff", position)) >= 0:
         end = start + 1
         if data[end : end + 1] == b"\xff" and (filled := _FILL.match(data, end)):
             end = filled.end()
-        parts.add(end - position)
+        passed += end - position
+        if passed > most:
+            break
         marker = data[end] if end < length else 0
         position = end + 1
         if marker == 0 or marker in _ALONE:
@@ -91,13 +94,15 @@ def _read(data: bytes, parts: Parts) -> _Header:
             header.scan = end - 1
             break
         position += size if size > 2 else 2
+    parts.add(passed)
     return header
 
 
 def _note(header: _Header, marker: int, payload: bytes) -> None:
     if marker in _FRAMES and len(payload) >= 6:
         height, width, count = struct.unpack_from(">HHB", payload, 1)
-        header.sides = max(header.sides, (width, height), key=lambda sides: sides[0] * sides[1])
+        if width * height > header.sides[0] * header.sides[1]:
+            header.sides = width, height
         factors = payload[7 : 6 + 3 * count : 3]
         header.sampling = [(max(1, both >> 4), max(1, both & 0xF)) for both in factors] or [(1, 1)]
         header.coding = max(header.coding, marker)
@@ -110,11 +115,10 @@ def _note(header: _Header, marker: int, payload: bytes) -> None:
 
 def _samples(header: _Header) -> int:
     """Of all components, whole blocks of the largest MCU."""
-    width, height = header.sides
-    across = max((one for one, _ in header.sampling), default=1)
-    down = max((one for _, one in header.sampling), default=1)
-    mcus = ceil(width / (8 * across)) * ceil(height / (8 * down))
-    return mcus * 64 * sum(one * other for one, other in header.sampling)
+    (width, height), across, down, blocks = header.sides, 1, 1, 0
+    for one, other in header.sampling:
+        across, down, blocks = max(across, one), max(down, other), blocks + one * other
+    return ceil(width / (8 * across)) * ceil(height / (8 * down)) * 64 * blocks
 
 
 def _scans(data: bytes, header: _Header, most: int) -> tuple[int, bool]:

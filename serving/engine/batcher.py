@@ -94,21 +94,23 @@ class Batcher(Generic[Item, Result]):
             self._changed.notify()
         return job
 
-    def answer_here(self, item: Item, deadline: float = inf) -> "Future[Batched[Result]]":
+    def answer_here(self, item: Item, deadline: float = inf) -> Batched[Result]:
         """Answers one item in the caller's thread, for where a batch saves less than waking up a worker costs.
-
-        Returns:
-            As ``submit``, done already.
 
         Raises:
             NotReadyError: the batcher is closed.
+            DeadlineExceededError: ``perf_counter()`` has reached the deadline.
         """
         if self._closed:
             raise _unloaded()
-        job = _Job[Item, Result](item, deadline, self._forget)
-        if _is_wanted(job):
-            self._answer([job])
-        return job
+        started = self._running[get_ident()] = perf_counter()
+        try:
+            if started >= deadline:
+                raise _late()
+            [result] = self._run([item])
+        finally:
+            self._running.pop(get_ident(), None)
+        return Batched(result, 0.0, perf_counter() - started)
 
     @property
     def waiting(self) -> int:
@@ -183,5 +185,9 @@ def _is_wanted(job: _Job[Item, Result]) -> bool:
         return False
     if perf_counter() < job.deadline:
         return True
-    job.set_exception(DeadlineExceededError("its time was up before a worker was free"))
+    job.set_exception(_late())
     return False
+
+
+def _late() -> DeadlineExceededError:
+    return DeadlineExceededError("its time was up before a worker was free")

@@ -39,7 +39,7 @@ class Prediction:
     def of(cls, metadata: ModelMetadata, probabilities: NDArray[np.float32]) -> Self:
         """Reads one image's ``float32[K]``."""
         index, probability, certain = metadata.decide(probabilities)
-        rounded = [round(float(value), 6) for value in probabilities]
+        rounded = [round(value, 6) for value in probabilities.tolist()]
         label = metadata.labels[index]
         named = dict(zip(metadata.label_names, rounded, strict=True))
         return cls(label.name, round(probability, 6), certain, named, dict(label.attributes))
@@ -48,6 +48,10 @@ class Prediction:
         """Keeps the likeliest labels, likeliest first."""
         likeliest = sorted(self.probabilities.items(), key=lambda item: -item[1])
         return replace(self, probabilities=dict(likeliest[:count]))
+
+
+Promised = Future[Batched[Prediction]] | Batched[Prediction]
+"""What a classifier was asked: its answer, or one that is still to come."""
 
 
 class Classifier:
@@ -100,8 +104,8 @@ class Classifier:
         """
         return self._batcher.submit(pixels, deadline)
 
-    def answer(self, pixels: NDArray[np.uint8], deadline: float = inf) -> "Future[Batched[Prediction]]":
-        """As ``submit``, for the thread that made the pixels: on the CPU it runs the session itself.
+    def answer(self, pixels: NDArray[np.uint8], deadline: float = inf) -> Promised:
+        """As ``submit``, for the thread that made the pixels: on the CPU it runs the session itself, and answers.
 
         There one image costs no more alone than in a batch, and its pixels are still in the core's cache.
         """

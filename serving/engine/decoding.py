@@ -92,13 +92,19 @@ class Decoders:
         ordered = tuple(wanted)
         cost = await self._estimate(data, wanted_size(ordered))
         task = Task(prepare, data, (ordered, apply_exif, self._limits, cost), cost, self._timeout_s)
+        begun = False
+
+        def go_on(done: Done) -> _Result:
+            nonlocal begun
+            begun = True
+            return then(_prepared(ordered, done))
+
         try:
             with self._waiting.aside() if self._workshop.is_dear(cost) else nullcontext():
-                return await outcome(
-                    self._workshop.submit(task, deadline - self._typical_s, lambda done: then(_prepared(ordered, done)))
-                )
+                return await outcome(self._workshop.submit(task, deadline - self._typical_s, go_on))
         except DeadlineExceededError:
-            self._typical_s *= 1 - _WEIGHT  # else one slow photo could shut out impatient callers for ever
+            if not begun:
+                self._typical_s *= 1 - _WEIGHT  # else one slow photo could shut out impatient callers for ever
             raise
 
     def note_answer(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ PROCESS_BYTES = 64 * 1024 * 1024
 
 _HOPELESS = 2  # times a caller's time, as estimates are no promises
 _IDLE_S = 5.0  # after which a process is ended
-_TOGETHER, _HELD_S = 4, 0.03  # the most that is told of together, and how long the first may wait for that
+_TOGETHER, _HELD_S = 8, 0.07  # the most that is told of together, and how long the first may wait for that
 
 
 class Done(NamedTuple):
@@ -81,7 +81,7 @@ class Lane:
     def submit(self, task: Task, then: Callable[[Done], Result], deadline: float) -> Job[Result]:
         """See ``Workshop.submit``."""
         job = Job(task, then, deadline, self, task.cost.bytes + (PROCESS_BYTES if self._dear else 0))
-        with self._changed:
+        with self._store.lock:
             if self._closed:
                 raise NotReadyError("the service is shutting down")
             if self._dear:
@@ -144,7 +144,7 @@ class Lane:
 
     def _exchange(self, done: Job[Any]) -> Job[Any] | None:
         """Gives back what one job took, and takes the next if there is no need to wait for it."""
-        with self._changed:
+        with self._store.lock:
             done.process = None
             self._store.taken -= done.size
             self._taken -= done.size

@@ -12,6 +12,8 @@ from serving.engine.task import Made
 
 def wanted_size(wanted: Sequence[Preprocessing]) -> Size:
     """The smallest size that serves all of them."""
+    if len(wanted) == 1:
+        return wanted[0].size
     return Size(max(one.width for one in wanted), max(one.height for one in wanted))
 
 

@@ -136,7 +136,7 @@ class Connection(Refusing):
             self._read_rest()
         if self._answered_early():
             self._reading.stop()
-            self.cycle.body.clear()
+            self.cycle.body = bytearray()
             if (self._declared_bytes or 0) > LINGER_BYTES:
                 self._linger()
         if not (self._lingering or self._begun or self.transport.is_closing()) and self.cycle.response_complete:
@@ -173,7 +173,7 @@ class Connection(Refusing):
         self.expect_100_continue &= version != "1.0"  # which knows no answer before the answer
 
     def _parsed_bytes(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
 
     def _too_large(self) -> HeadersTooLargeError:
         return HeadersTooLargeError(f"the headers have more than the {self._max_header_bytes} bytes that are allowed")
@@ -223,7 +223,7 @@ class Connection(Refusing):
         self._lingering, self._arriving = True, False
         self.pipeline.clear()
         if self.cycle is not None:
-            self.cycle.body.clear()
+            self.cycle.body = bytearray()
         self._reading.stop()
         self._flush()
         self.transport.write_eof()

@@ -35,8 +35,15 @@ def refuse_tricks(method: str, version: str, target: bytes, headers: Headers) ->
         raise RequestError("CONNECT asks for a proxy; this is none")
     if b"#" in target:
         raise RequestError("the request's address has a fragment, which belongs to browsers alone")
-    _check_host(version, [value.strip() for name, value in headers if name == b"host"])
-    _check_coding(version, [value.strip().lower() for name, value in headers if name == b"transfer-encoding"])
+    hosts, codings = list[bytes](), list[bytes]()
+    for name, value in headers:
+        if name == b"host":
+            hosts.append(value.strip())
+        elif name == b"transfer-encoding":
+            codings.append(value.strip().lower())
+    _check_host(version, hosts)
+    if codings:
+        _check_coding(version, codings)
 
 
 def _check_host(version: str, hosts: list[bytes]) -> None:
@@ -49,9 +56,9 @@ def _check_host(version: str, hosts: list[bytes]) -> None:
 
 def _check_coding(version: str, codings: list[bytes]) -> None:
     """RFC 9112, 6.1: HTTP/1.0 knows no Transfer-Encoding. Codings before ``chunked`` would not be undone here."""
-    if codings and version == "1.0":
+    if version == "1.0":
         raise RequestError("the request has a Transfer-Encoding, which HTTP/1.0 does not know")
-    if codings not in ([], [b"chunked"]):
+    if codings != [b"chunked"]:
         raise RequestError("the Transfer-Encoding is not allowed; the one that is read is chunked")
 
 

@@ -47,21 +47,24 @@ def layers(
     app = RecordRequests(app, recorder)
     if settings.trusted_proxies is not None:
         app = ProxyHeadersMiddleware(app, listed(settings.trusted_proxies))  # type: ignore[arg-type, assignment]
-    return _Entrance(app, routes, settings.root_path)
+    return _Entrance(app, routes, fastapi, settings.root_path)
 
 
 class _Entrance:
     """Where HTTP's requests come in, their addresses as the routes know them; what is none, such as a start, passes by.
 
-    Routes are told their prefix; unlike by uvicorn's own setting, whether the proxy strips it or leaves it.
+    uvicorn calls it instead of ``FastAPI``, whose own layers before it have nothing to do here. Routes are told their
+    prefix; unlike by uvicorn's own setting, whether the proxy strips it or leaves it.
     """
 
-    def __init__(self, app: ASGIApp, routes: ASGIApp, root_path: str | None) -> None:
+    def __init__(self, app: ASGIApp, routes: ASGIApp, fastapi: FastAPI, root_path: str | None) -> None:
         self._app = app
         self._routes = routes
+        self._fastapi = fastapi
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self._fastapi
         if scope["type"] != "http":
             await self._routes(scope, receive, send)
             return

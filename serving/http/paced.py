@@ -68,6 +68,13 @@ class Paced(HttpToolsProtocol):
         """Sends the answer through what counts it."""
         super().on_headers_complete()
         self.cycle.transport = self._outgoing or self.transport
+        self.cycle.body = b""  # type: ignore[assignment]  # see on_body
+
+    def on_body(self, body: bytes) -> None:
+        """A body that comes in one piece is copied neither in nor out, and the pieces of others once each."""
+        if self.cycle.body and not isinstance(self.cycle.body, bytearray):
+            self.cycle.body = bytearray(self.cycle.body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is there."""

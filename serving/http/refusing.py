@@ -108,7 +108,7 @@ class Refusing(Paced):
         head = b"".join(b"%b: %b\r\n" % one for one in told)
         self._outgoing.write(STATUS_LINE[429] + head + refused)
         cycle.response_started = cycle.response_complete = True
-        cycle.body.clear()
+        cycle.body = bytearray()
         if not cycle.keep_alive:
             self._outgoing.close()
         self.on_response_complete()

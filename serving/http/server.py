@@ -68,7 +68,7 @@ class Server(uvicorn.Server):
             on_ready: called with the service's URL once it answers.
         """
         config = uvicorn.Config(
-            app,
+            app.middleware_stack,  # type: ignore[arg-type]  # uvicorn has types of its own
             loop="uvloop",
             http=_connection(app, settings),
             ws="none",

@@ -23,7 +23,8 @@ class Observed(Histogram):
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
         """Counts one; ``exemplar`` is not kept."""
-        self.add_all([amount])
+        self._sum.inc(amount)
+        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
 
     def add_all(self, amounts: Sequence[float]) -> None:
         """Counts several."""

@@ -99,4 +99,4 @@ def _time(seconds: float) -> str:
 def id_of(headers: Mapping[str, str]) -> str:
     """The caller's id of a request if it is sane, else a new one."""
     given = headers.get("x-request-id", "")
-    return given if _SANE_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
+    return given if given and _SANE_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"

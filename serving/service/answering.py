@@ -14,7 +14,7 @@ from models.drift import Shape
 from models.errors import ImageError
 from models.preprocessing import Preprocessing
 from serving.engine.batcher import Batched
-from serving.engine.classifier import Prediction
+from serving.engine.classifier import Prediction, Promised
 from serving.engine.decoding import Decoders, Prepared
 from serving.engine.observer import Observer
 from serving.engine.outcome import outcome
@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 class _Begun(NamedTuple):
     """One image, with every classifier that was asked; some may have answered already."""
 
-    answering: dict[str, "Future[Batched[Prediction]]"]
+    answering: dict[str, Promised]
     compare: dict[str, Callable[[Prediction], None]]
     decoded: Timing
     shape: Shape
@@ -81,7 +81,7 @@ class Answering:
         decoded, pixels = Timing(prepared.decode_s, prepared.preprocess_s, prepared.queue_s), prepared.pixels
         at, copies = perf_counter(), self._copies(routes, pixels)
         *others, own = routes
-        answering = _queued({name: routes[name] for name in others}, pixels, deadline)
+        answering: dict[str, Promised] = {**_queued({name: routes[name] for name in others}, pixels, deadline)}
         try:
             classifier = routes[own].classifier
             answering[own] = classifier.answer(pixels[classifier.metadata.preprocessing], deadline)
@@ -114,7 +114,7 @@ def _queued(
 
 
 async def _ended(
-    answering: Mapping[str, "Future[Batched[Prediction]]"],
+    answering: Mapping[str, Promised],
     compare: Mapping[str, Callable[[Prediction], None]],
     decoded: Timing,
 ) -> tuple[dict[str, Prediction], Timing]:
@@ -122,7 +122,7 @@ async def _ended(
     predictions, queue_s, run_s = dict[str, Prediction](), 0.0, 0.0
     try:
         for name, answer in answering.items():
-            batched = answer.result() if answer.done() else await outcome(answer)
+            batched = answer if isinstance(answer, Batched) else await outcome(answer)
             predictions[name] = batched.result
             queue_s, run_s = max(queue_s, batched.queue_s), max(run_s, batched.run_s)
     except BaseException:
@@ -133,10 +133,11 @@ async def _ended(
     return predictions, Timing(decoded.decode, decoded.preprocess, decoded.queue + queue_s, run_s)
 
 
-def _give_up(answering: Mapping[str, "Future[Batched[Prediction]]"]) -> None:
+def _give_up(answering: Mapping[str, Promised]) -> None:
     """Those that are not done."""
     for answer in answering.values():
-        answer.cancel()
+        if isinstance(answer, Future):
+            answer.cancel()
 
 
 def tell_of(answers: Answers, observer: Observer) -> None:

@@ -1,6 +1,7 @@
 """Work: what is served and where, and how much of it at once; the first of the settings."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,6 +17,7 @@ from serving.settings.policy import VersionPolicies
 
 _PORT = 8000
 _MIB = 1024 * 1024
+_limits = lru_cache(ImageLimits)  # asked for by every request
 
 
 class Work(BaseSettings):
@@ -150,7 +152,7 @@ class Work(BaseSettings):
     @property
     def image_limits(self) -> ImageLimits:
         """What one picture may cost."""
-        return ImageLimits(
+        return _limits(
             max_bytes=self.max_image_bytes,
             max_pixels=self.max_image_pixels,
             max_scans=self.max_jpeg_scans,

@@ -44,6 +44,10 @@ class ServedModel:
         """The stable version, without that label the latest."""
         return self.versions[self.labels.version(STABLE) or max(self.versions)]
 
+    @cached_property
+    def _by_text(self) -> dict[str, Classifier]:
+        return {str(number): classifier for number, classifier in self.versions.items()}
+
     def find(self, version: str | None = None, label: str | None = None) -> Classifier:
         """The version of this number or label; without both, the default.
 
@@ -58,7 +62,7 @@ class ServedModel:
             return self.versions[number]
         if version is None:
             return self.default
-        loaded = {str(number): classifier for number, classifier in self.versions.items()}
+        loaded = self._by_text
         if version not in loaded:
             there = f"version {' and '.join(map(repr, loaded))} {'is' if len(loaded) == 1 else 'are'}"
             raise ModelNotFoundError(f"version {version[:100]!r} of model {self.name!r} is not loaded; {there}")
