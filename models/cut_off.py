@@ -19,7 +19,7 @@ _SOI, _EOI, _SOS, _FRAMES = b"\xff\xd8", b"\xff\xd9", 0xDA, (0xC0, 0xC1, 0xC2, 0
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # stuffed bytes and restarts belong to the scan
 _KNOWN = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}  # what a length follows
 _MOST_SEGMENTS = 1000  # cameras write about fifty
-_FILLER = bytes(random.Random(0).randrange(255) for _ in range(4096))  # noqa: S311 - any bytes but markers will do
+_FILLER = random.Random(0).randbytes(4096).replace(b"\xff", b"\0")  # noqa: S311 - any bytes but markers will do
 
 
 def picture_end(data: bytes) -> tuple[int, bool]:

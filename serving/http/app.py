@@ -14,7 +14,7 @@ from models.errors import SettingsError
 from models.extras import how_to_install
 from serving.access.keys import ApiKeys
 from serving.http.addresses import Call
-from serving.http.errors import add_error_handlers
+from serving.http.errors import add_error_handlers, described
 from serving.http.layers import layers
 from serving.http.openapi import describe, operation_id
 from serving.http.routes import (
@@ -33,7 +33,6 @@ from serving.http.routes import (
     web,
 )
 from serving.http.routes.platforms import invocations_router, ping_router
-from serving.http.schemas import ErrorBody
 from serving.observability.metrics import Metrics
 from serving.observability.requests import log_requests
 from serving.observability.tracing import Tracing
@@ -78,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         telemetry=_NO_TELEMETRY,
         lifespan=_lifespan,
-        responses={400: {"model": ErrorBody, "description": "A parameter is not allowed."}},
+        responses={400: described("A parameter is not allowed.")},
     )
     app.state.service, app.state.metrics, app.state.keys, app.state.tracing = service, counted, keys, tracing
     app.state.feedback = Feedback(service, Straightener(service), Corrections(settings))

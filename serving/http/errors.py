@@ -33,6 +33,7 @@ from models.errors import (
 )
 from models.wrong_value import explain
 from serving.http.addresses import nearest_call
+from serving.http.openapi import REFERENCE
 from serving.http.schemas import ErrorBody
 from serving.observability.logging import REQUEST_ID_HEADER, request_id
 from serving.observability.recorder import current_record
@@ -88,13 +89,19 @@ def error_response(error: LoupeError) -> Response:
     return _response(_status(error), str(error), type(error).__name__, headers_of(error))
 
 
+def described(sentence: str) -> dict[str, object]:
+    """What openapi.json says of one error. Of a ``model`` FastAPI would make a validator for each route and status."""
+    schema = {"$ref": REFERENCE.format(model=ErrorBody.__name__)}
+    return {"description": sentence, "content": {"application/json": {"schema": schema}}}
+
+
 def documented(*errors: type[LoupeError]) -> dict[int | str, dict[str, object]]:
     """What openapi.json says of these errors, by status."""
     said: dict[int | str, dict[str, object]] = {}
     for error in errors:
         status = STATUSES[error]
         others = f"{said[status]['description']} " if status in said else ""
-        said[status] = {"model": ErrorBody, "description": f"{others}{_sentence(error)}"}
+        said[status] = described(f"{others}{_sentence(error)}")
     return said
 
 

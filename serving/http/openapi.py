@@ -8,14 +8,15 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from serving.http.forms.described import COMPONENTS
+from serving.http.schemas import ErrorBody
 from serving.open_inference.messages import ControlRequest, IndexRequest, InferRequest
 from serving.settings import Settings
 from serving.versions.labels import Labels
 
 REFERENCE = "#/components/schemas/{model}"
 
-_READ_BY_ROUTES = (InferRequest, IndexRequest, ControlRequest, Labels)
-"""Bodies that the routes read by themselves."""
+_NAMED = (InferRequest, IndexRequest, ControlRequest, Labels, ErrorBody)
+"""Bodies that the routes read by themselves, and that of errors."""
 
 _OF_FASTAPI = ("HTTPValidationError", "ValidationError")
 _OPEN = ("/health", "/v2/health")
@@ -69,8 +70,8 @@ def _correct(document: dict[str, Any]) -> None:
             operation["description"] = rest[:1].upper() + rest[1:]
     for name in _OF_FASTAPI:
         schemas.pop(name, None)
-    _, read = models_json_schema([(model, "validation") for model in _READ_BY_ROUTES], ref_template=REFERENCE)
-    schemas.update(read["$defs"] | COMPONENTS)
+    _, named = models_json_schema([(model, "validation") for model in _NAMED], ref_template=REFERENCE)
+    schemas.update(named["$defs"] | COMPONENTS)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
 
 
