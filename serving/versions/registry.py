@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, ParamSpec, TypeVar
 
 from models.errors import LoupeError, ModelError, ModelNotFoundError, StoreError
 from serving.engine.allocator import give_back
@@ -16,6 +18,9 @@ from serving.versions.loading import Candidate, Loader
 from serving.versions.served_model import ServedModel
 
 _log = logging.getLogger("loupe.registry")
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Registry:
         self._unloaded: set[str] = set()
         self._retiring: set[Classifier] = set()
         self._changing = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "models")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -122,7 +128,7 @@ class Registry:
                 try:
                     await change
                 finally:
-                    await asyncio.to_thread(give_back)  # what loading takes, and proving, is twenty times a file
+                    await self._beside(give_back)  # what loading takes, and proving, is twenty times a file
 
         await asyncio.shield(self._keep(alone()))
 
@@ -144,11 +150,15 @@ class Registry:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def _beside(self, call: Callable[_Given, _Made], *given: _Given.args, **named: _Given.kwargs) -> _Made:
+        """In one thread: the C library keeps a heap for each, and of loading a model some 10 MB stay in it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(call, *given, **named))
+
     async def _load(self, name: str) -> None:
-        await asyncio.to_thread(self._loader.fetch)
+        await self._beside(self._loader.fetch)
         if name not in self.models and name not in self._loader.versions():
             raise ModelNotFoundError(f"there is no model {name[:100]!r} in {self._loader.root}")
-        candidate = await asyncio.to_thread(self._loader.assemble, self._current(name))
+        candidate = await self._beside(self._loader.assemble, self._current(name))
         self._unloaded.discard(name)
         self._adopt(name, candidate)
         for error in candidate.refused.values():
@@ -162,7 +172,7 @@ class Registry:
 
     async def _refresh(self) -> None:
         try:
-            await asyncio.to_thread(self._loader.fetch)
+            await self._beside(self._loader.fetch)
         except LoupeError as error:
             _log.error("the models in memory stay: %s", error)
             return
@@ -171,19 +181,19 @@ class Registry:
             _log.error("there are no models on disk; those in memory stay", extra={"folder": str(self._loader.root)})
             return
         for name in sorted({*there, *self.models} - self._unloaded):
-            self._adopt(name, await asyncio.to_thread(self._loader.assemble, self._current(name)))
+            self._adopt(name, await self._beside(self._loader.assemble, self._current(name)))
 
     async def _relabel(self, name: str, labels: Labels) -> None:
         if name not in self.models:
             raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models)}")
-        candidate = await asyncio.to_thread(self._loader.assemble, self.models[name], labels)
+        candidate = await self._beside(self._loader.assemble, self.models[name], labels)
         try:
             for version in labels.versions & candidate.refused.keys():
                 raise candidate.refused[version]
-            await asyncio.to_thread(self._loader.write_labels, name, labels)
+            await self._beside(self._loader.write_labels, name, labels)
         except (LoupeError, OSError) as error:
             for classifier in _given_up(candidate.model, self.models[name]):
-                await asyncio.to_thread(classifier.close)
+                await self._beside(classifier.close)
             if isinstance(error, OSError):
                 raise ModelError(f"{name}/{FILE_NAME} cannot be written: {error.strerror}") from None
             raise
@@ -210,7 +220,7 @@ class Registry:
         finally:
             self._retiring.discard(classifier)
         del classifier
-        await asyncio.to_thread(give_back)
+        await self._beside(give_back)
 
     def _tell(self, name: str, version: int | None, outcome: ReloadOutcome, reason: str = "") -> None:
         self._reasons.pop((name, version), None)

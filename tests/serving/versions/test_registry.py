@@ -145,6 +145,27 @@ def test_what_a_reload_leaves_behind_is_given_back(zoo, root, start, monkeypatch
     assert given_back[-1], "only once the session that was given up is freed"
 
 
+def test_all_that_is_loaded_later_is_loaded_in_one_thread(zoo, root, start):
+    """The C library keeps a heap for each thread, and so of each some of what loading takes."""
+    registry, seen = start(versions="all"), set[int]()
+    assemble = registry._loader.assemble
+
+    def assembled(*given: object) -> object:
+        seen.add(threading.get_ident())
+        return assemble(*given)
+
+    registry._loader.assemble = assembled
+
+    async def come() -> None:
+        for version in (2, 3, 4):
+            zoo.publish(root, zoo.orientation(version=version))
+            await asyncio.gather(registry.refresh(), asyncio.to_thread(int))
+
+    asyncio.run(come())
+    assert serves(registry).keys() == {1, 2, 3, 4}
+    assert len(seen) == 1
+
+
 def test_loading_again_what_is_there_changes_nothing(start, told):
     registry = start()
     same = registry.models[NAME].default
