@@ -1,5 +1,6 @@
 """RGB image → the uint8 array that a model's graph takes; everything after that is arithmetic inside the graph."""
 
+from functools import cached_property
 from math import ceil
 from typing import Any, Literal
 
@@ -39,7 +40,7 @@ class Preprocessing(BaseModel):
     resample: Literal["bilinear", "bicubic", "box"] = "bilinear"
     crop: float = Field(1.0, gt=0, le=1)
 
-    @property
+    @cached_property
     def size(self) -> Size:
         """The smallest decoded size that loses nothing: pass it to ``decode`` as ``at_least``."""
         return Size(ceil(self.width / self.crop), ceil(self.height / self.crop))

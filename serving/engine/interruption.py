@@ -1,7 +1,7 @@
 """Interruption: work that is awaited, and ended from outside: what ``asyncio.timeout`` does, at a third of its cost."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 
 class Interruption:
@@ -9,7 +9,8 @@ class Interruption:
 
     def __enter__(self) -> None:
         """From now on it may be ended."""
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] = asyncio.current_task(self._loop)  # type: ignore[assignment]  # there is one
         self._cancelled_before = self._task.cancelling()
         self._ended = False
 
@@ -37,8 +38,7 @@ class within(Interruption):  # noqa: N801 - read as `with within(seconds)`
     def __enter__(self) -> None:
         """Counts from now on."""
         super().__enter__()
-        loop = asyncio.get_running_loop()
-        self._timer = None if self._seconds is None else loop.call_later(max(0.0, self._seconds), self.end)
+        self._timer = None if self._seconds is None else self._loop.call_later(max(0.0, self._seconds), self.end)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Counts no more."""

@@ -26,7 +26,7 @@ class while_connected(Interruption):  # noqa: N801 - read as `with while_connect
     def __enter__(self) -> None:
         """Watches, if it takes long."""
         super().__enter__()
-        self._begin = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, self._watch)
+        self._begin = self._loop.call_later(_WATCHED_AFTER_S, self._watch)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Watches no more."""
@@ -37,7 +37,7 @@ class while_connected(Interruption):  # noqa: N801 - read as `with while_connect
             raise ClientDisconnect from None
 
     def _watch(self) -> None:
-        self._watching = asyncio.get_running_loop().create_task(self._await_end())
+        self._watching = self._loop.create_task(self._await_end())
 
     async def _await_end(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":

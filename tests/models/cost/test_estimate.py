@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.cost import Cost, estimate
-from models.errors import ImageError
+from models.errors import ImageError, ImageTooLargeError
 from models.images import ImageLimits, Size, decode
 
 SIDE, SMALL = 1500, Size(64, 64)
@@ -136,6 +136,27 @@ def test_any_bytes_have_a_cost_or_are_refused(start, rest):
         return
     assert cost.bytes >= 0
     assert cost.seconds >= cost.held_s >= 0
+
+
+FRAME, SCAN = b"\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0", b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\x55\xff\xd9"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0xE0, 0xDB, 0xC4, 0xFE]), st.binary(max_size=20), st.integers(0, 3)), min_size=1
+    )
+)
+@settings(deadline=None)
+def test_of_a_jpeg_each_segment_and_each_byte_of_fill_is_a_part(segments):
+    """Those that say nothing of the cost are passed over in a loop of their own."""
+    data, parts = b"\xff\xd8", len((FRAME, SCAN))
+    for marker, payload, fill in segments:
+        data += b"\xff" * (1 + fill) + bytes([marker]) + (2 + len(payload)).to_bytes(2, "big") + payload
+        parts += 1 + fill
+    data += FRAME + SCAN
+    assert estimate(data, limits=ImageLimits(max_parts=parts)).pixels == 16 * 16
+    with pytest.raises(ImageTooLargeError, match=f"more than {parts - 1} parts"):
+        estimate(data, limits=ImageLimits(max_parts=parts - 1))
 
 
 @given(st.data())
