@@ -185,8 +185,8 @@ class Lane:
 class Finished:
     """What one thread has done and not told yet.
 
-    Where many wait, a few are told of together: whoever comes now has to wait for longer, and the event loop, whose
-    code has left the core's caches since it last ran, wakes up once for all of them.
+    Where at least twice as many wait, they are told of together: the event loop, whose code has left the core's caches
+    since it last ran, wakes up once for all of them. Where fewer do, that would cost more time than it saves.
     """
 
     def __init__(self) -> None:
@@ -203,7 +203,7 @@ class Finished:
 
     def may_wait(self, seconds: float, waiting: int) -> bool:
         """Whether these may wait for a job of so many ``seconds``, behind which so many wait for each thread."""
-        if len(self._tellings) >= min(_TOGETHER, waiting + 1):
+        if len(self._tellings) >= min(_TOGETHER, (waiting + 1) // 2):
             return False
         return perf_counter() - self._first + max(self._took_s, seconds) < _HELD_S
 
