@@ -3,7 +3,6 @@
 import gc
 import logging
 import sys
-import threading
 from typing import Annotated
 
 import typer
@@ -13,7 +12,6 @@ from serving.versions.hangup import hold_hangups
 
 _log = logging.getLogger("loupe.start")
 _TURN_S = 0.0005  # that a thread may keep the interpreter from the event loop; by default 5 ms
-_SETTLED_S = 10  # after which what is in memory is what most photos need, and the first ones are answered
 _LOOKED_AT_AFTER = 10_000  # new objects; by default 700, which one request makes, and none of them are in a circle
 
 
@@ -59,13 +57,10 @@ def _log_what_came_before() -> None:
 
 def _announce(url: str) -> None:
     """What is there by now stays, so the garbage collector need not look at it: that stopped the loop for 0.1 s."""
-    from serving.engine.allocator import gather, give_back
+    from serving.engine.allocator import give_back
 
     gc.freeze()
     gc.set_threshold(_LOOKED_AT_AFTER, *gc.get_threshold()[1:])
     gc.enable()
     give_back()
-    settled = threading.Timer(_SETTLED_S, gather)
-    settled.daemon = True
-    settled.start()
     typer.echo(f"Loupe is ready at {url}")
