@@ -20,7 +20,7 @@ PROCESS_BYTES = 64 * 1024 * 1024
 
 _HOPELESS = 2  # times a caller's time, as estimates are no promises
 _IDLE_S = 5.0  # after which a process is ended
-_TOGETHER, _HELD_S = 8, 0.07  # the most that is told of together, and how long the first may wait for that
+_TOGETHER, _HELD_S = 4, 0.03  # the most that is told of together, and how long the first may wait for that
 
 
 class Done(NamedTuple):
