@@ -21,6 +21,7 @@ PROCESS_BYTES = 64 * 1024 * 1024
 _HOPELESS = 2  # times a caller's time, as estimates are no promises
 _IDLE_S = 5.0  # after which a process is ended
 _TOGETHER, _HELD_S = 4, 0.03  # the most that is told of together, and how long the first may wait for that
+_FOR_ONE_MORE = 8  # that wait behind: so what is told late is late by an eighth of what the others wait
 
 
 class Done(NamedTuple):
@@ -185,8 +186,8 @@ class Lane:
 class Finished:
     """What one thread has done and not told yet.
 
-    Where at least twice as many wait, they are told of together: the event loop, whose code has left the core's caches
-    since it last ran, wakes up once for all of them. Where fewer do, that would cost more time than it saves.
+    Where many wait, a few are told of together: the event loop, whose code has left the core's caches since it last
+    ran, wakes up once for all of them. Where few do, that would cost more time than it saves.
     """
 
     def __init__(self) -> None:
@@ -203,7 +204,7 @@ class Finished:
 
     def may_wait(self, seconds: float, waiting: int) -> bool:
         """Whether these may wait for a job of so many ``seconds``, behind which so many wait for each thread."""
-        if len(self._tellings) >= min(_TOGETHER, (waiting + 1) // 2):
+        if len(self._tellings) >= min(_TOGETHER, 1 + waiting // _FOR_ONE_MORE):
             return False
         return perf_counter() - self._first + max(self._took_s, seconds) < _HELD_S
 

@@ -246,7 +246,15 @@ def test_the_cheapest_that_waits_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("held_s", "order"), [(3600.0, "b0 b1 t0 t1 b2 b3 t2 t3 b4 t4 b5 t5 b6 t6"), (0.0, "b0 t0 b1 t1 b2 t2 b3 t3")]
+    ("held_s", "order"),
+    [
+        (
+            3600.0,
+            "b0 b1 b2 t0 t1 t2 b3 b4 t3 t4 b5 b6 t5 t6 b7 b8 t7 t8 b9 b10 t9 t10 b11 t11 b12 t12 b13 t13 b14 t14 "
+            "b15 t15 b16 t16 b17 t17 b18 t18 b19 t19",
+        ),
+        (0.0, "b0 t0 b1 t1 b2 t2 b3 t3"),
+    ],
 )
 def test_behind_few_it_is_told_at_once_and_before_many_a_few_together(monkeypatch, held_s, order):
     monkeypatch.setattr("serving.engine.lane._HELD_S", held_s)
@@ -271,12 +279,12 @@ def test_behind_few_it_is_told_at_once_and_before_many_a_few_together(monkeypatc
 def test_nothing_is_told_late_for_the_sake_of_a_large_one():
     finished = Finished()
     finished.add(lambda: None, perf_counter())
-    assert finished.may_wait(0.001, 3)
-    assert not finished.may_wait(0.001, 2)
-    assert not finished.may_wait(1.0, 3)
+    assert finished.may_wait(0.001, 8)
+    assert not finished.may_wait(0.001, 7)
+    assert not finished.may_wait(1.0, 8)
     finished.tell()
     finished.add(lambda: None, perf_counter() - 1.0)  # the next may take as long as this one did
-    assert not finished.may_wait(0.001, 3)
+    assert not finished.may_wait(0.001, 8)
 
 
 def test_closing_leaves_no_thread_and_no_process():
