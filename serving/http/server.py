@@ -48,7 +48,8 @@ def stoppable() -> Iterator[None]:
 class Server(uvicorn.Server):
     """uvicorn, which drains at the first signal and exits with 0, and exits at once at the second.
 
-    SIGTERM: not ready from now on; ``drain_pause_s`` later, when load balancers have noticed, no new connections, and
+    At once: when the event loop has ended its turn; the third does not wait for that either. SIGTERM: not ready from
+    now on; ``drain_pause_s`` later, when load balancers have noticed, no new connections, and
     what was begun is answered. SIGINT is the same without the pause.
     """
 
@@ -86,7 +87,7 @@ class Server(uvicorn.Server):
         self._service: PredictionService = app.state.service
         self._tell = app.state.metrics.recorder.tell
         self._pause_s = settings.drain_pause_s
-        self._stop_at = inf
+        self._stop_at, self._ends = inf, False
         self._listener = listener
         self._on_ready = on_ready
         host, port = listener.getsockname()[:2]
@@ -108,14 +109,24 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drains; uvicorn would stop at once, and raise the signal again at the end."""
-        if self._stop_at < inf:
-            self._tell()
-            os._exit(_SIGNALLED + sig)  # threads in the middle of a photo would hold up a milder exit
+        if self._ends:
+            os._exit(_SIGNALLED + sig)
+        elif self._stop_at < inf:
+            self._ends = True  # in its turn, as the loop may have been in the middle of telling
+            asyncio.get_running_loop().call_soon_threadsafe(self._end, sig)
+        else:
+            self._drain(sig)
+
+    def _drain(self, sig: int) -> None:
         self._service.drain()
         # In every answer from now on, so that clients who keep connections leave before they are closed.
         for headers in (self.config.encoded_headers, self.server_state.default_headers):
             headers.append((b"connection", b"close"))
         self._stop_at = monotonic() + (self._pause_s if sig == signal.SIGTERM else 0)
+
+    def _end(self, sig: int) -> None:
+        self._tell()
+        os._exit(_SIGNALLED + sig)  # threads in the middle of a photo would hold up a milder exit
 
 
 def _connection(app: FastAPI, settings: Settings) -> type[asyncio.Protocol]:

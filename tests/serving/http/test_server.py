@@ -1,3 +1,6 @@
+import asyncio
+import os
+import signal
 import socket
 import threading
 
@@ -46,3 +49,22 @@ def test_what_was_begun_is_answered_before_the_end(models, zoo):
     assert not server.force_exit
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{server.url}/health/live")
+
+
+@pytest.mark.parametrize(("signals", "order"), [(2, ["turn", "told", 130]), (3, [130, "turn", "told", 130])])
+def test_the_second_signal_lets_the_loop_end_its_turn_and_the_third_does_not(models, monkeypatch, signals, order):
+    """It may come in the middle of telling, whose lines would be lost."""
+    settings, listener, seen = Settings(models=models), listen("127.0.0.1", 0), []
+    server = Server(create_app(settings), listener, settings)
+    monkeypatch.setattr(os, "_exit", seen.append)
+    monkeypatch.setattr(server, "_tell", lambda: seen.append("told"))
+
+    async def turn() -> None:
+        for _ in range(signals):
+            server.handle_exit(signal.SIGINT, None)
+        seen.append("turn")
+        await asyncio.sleep(0.01)
+
+    with listener:
+        asyncio.run(turn())
+    assert seen == order
