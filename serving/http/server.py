@@ -48,9 +48,9 @@ def stoppable() -> Iterator[None]:
 class Server(uvicorn.Server):
     """uvicorn, which drains at the first signal and exits with 0, and exits at once at the second.
 
-    At once: when the event loop has ended its turn; the third does not wait for that either. SIGTERM: not ready from
-    now on; ``drain_pause_s`` later, when load balancers have noticed, no new connections, and
-    what was begun is answered. SIGINT is the same without the pause.
+    SIGTERM: not ready from now on; ``drain_pause_s`` later, when load balancers have noticed, no new connections, and
+    what was begun is answered. SIGINT is the same without the pause. The second signal lets the event loop end its
+    turn, and the third does not.
     """
 
     def __init__(
