@@ -4,8 +4,6 @@ No pixel is decoded for it, and no more is looked at than Pillow will look at. `
 serving decides by it where, when and whether a picture is decoded.
 """
 
-from collections.abc import Callable
-
 from models.cost import containers, jpeg, palettes, png, tiff
 from models.cost.cost import Cost
 from models.errors import ImageTooLargeError
@@ -35,16 +33,9 @@ def estimate(data: bytes, at_least: Size | None = None, limits: ImageLimits = DE
         raise ImageTooLargeError(
             f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed", limit="bytes"
         )
-    walk = containers.heif if is_heif(data) else _walk(data)
+    walk = containers.heif if is_heif(data) else next((walk for start, walk in _STARTS if data.startswith(start)), None)
     cost = walk(data, at_least, limits) if walk else Cost()
     most = limits.max_decoded_bytes
     if most is not None and cost.bytes > most:
         raise ImageTooLargeError(f"the image takes up to {cost.bytes} bytes of memory; at most {most} are allowed")
     return cost
-
-
-def _walk(data: bytes) -> Callable[[bytes, Size | None, ImageLimits], Cost] | None:
-    for start, walk in _STARTS:
-        if data.startswith(start):
-            return walk
-    return None

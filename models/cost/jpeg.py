@@ -14,8 +14,6 @@ _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}) | {0xDE}
 _LEAST_FRAME, _NOTED = min(_FRAMES), _FRAMES | {_APP1, _APP13}
 _PROGRESSIVE, _ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), range(0xC9, 0xD0)
 _ALONE = frozenset({0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})  # markers that no length follows
-_PASSED_OVER = frozenset(0xFF00 | one for one in range(_LEAST_FRAME, 0xFF) if one not in _NOTED | _ALONE | {_SOS})
-_segment = struct.Struct(">HH").unpack_from  # its marker and its size
 _FILL = re.compile(rb"\xff+")
 _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes, fill and restarts belong to the scan
 _PIECE = 256 * 1024  # searched in one go, as the interpreter is held meanwhile
@@ -76,11 +74,7 @@ def _read(data: bytes, parts: Parts) -> _Header:
     """As Pillow does, which passes over fill, and over what stands between segments, byte by byte."""
     header, position, length = _Header(parts), 2, len(data)
     passed, most = 0, parts.limit
-    while True:
-        while position + 4 <= length and (segment := _segment(data, position))[0] in _PASSED_OVER and passed < most:
-            passed, position = passed + 1, position + 2 + max(2, segment[1])
-        if (start := data.find(b"\xff", position)) < 0:
-            break
+    while (start := data.find(b"\xff", position)) >= 0:
         end = start + 1
         if data[end : end + 1] == b"\xff" and (filled := _FILL.match(data, end)):
             end = filled.end()

@@ -81,10 +81,13 @@ class Budget:
         if leased + amount > self.limit:
             raise RequestTooLargeError(f"the request needs more than the {self.limit} {self.unit} that there are")
         self.refuse_if_full(amount)
-        self.note(whose, amount)
+        self._note(whose, amount)
 
-    def note(self, whose: Caller, amount: int) -> None:
-        """Counts what is taken, or below nought given back."""
+    def give_back(self, whose: Caller, amount: int) -> None:
+        """Gives back of what was taken."""
+        self._note(whose, -amount)
+
+    def _note(self, whose: Caller, amount: int) -> None:
         self.taken += amount
         whose.held[self.unit] = whose.held.get(self.unit, 0) + amount
         if held := self._callers.get(whose.name, 0) + amount:
@@ -118,9 +121,9 @@ class Lease:
         if amount > 0:
             self._budget.take(self._whose, amount, self._leased)
         else:
-            self._budget.note(self._whose, amount)
+            self._budget.give_back(self._whose, -amount)
         self._leased += amount
 
     def __exit__(self, *_: object) -> None:
         """Gives back."""
-        self._budget.note(self._whose, -self._leased)
+        self._budget.give_back(self._whose, self._leased)

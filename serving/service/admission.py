@@ -84,7 +84,7 @@ class Admitted:
         try:
             admission.bodies.take(whose, self._pixel_bytes)
         except BaseException:
-            admission.images.note(whose, -self._images)
+            admission.images.give_back(whose, self._images)
             raise
         admission.waiting.enter(self._images)
 
@@ -92,8 +92,8 @@ class Admitted:
         """Gives back."""
         admission, whose = self._admission, self._whose
         admission.waiting.leave(self._images)
-        admission.bodies.note(whose, -self._pixel_bytes)
-        admission.images.note(whose, -self._images)
+        admission.bodies.give_back(whose, self._pixel_bytes)
+        admission.images.give_back(whose, self._images)
 
 
 def late(timeout_s: float | None) -> DeadlineExceededError:

@@ -148,7 +148,6 @@ FRAME, SCAN = b"\xff\xc0\0\x0b\x08\0\x10\0\x10\x01\x01\x11\0", b"\xff\xda\0\x08\
 )
 @settings(deadline=None)
 def test_of_a_jpeg_each_segment_and_each_byte_of_fill_is_a_part(segments):
-    """Those that say nothing of the cost are passed over in a loop of their own."""
     data, parts = b"\xff\xd8", len((FRAME, SCAN))
     for marker, payload, fill in segments:
         data += b"\xff" * (1 + fill) + bytes([marker]) + (2 + len(payload)).to_bytes(2, "big") + payload
