@@ -1,16 +1,20 @@
 """``python -m loadtest.overload``: a server that gets several times what it can do.
 
-First one client alone tells how long an answer takes, and then several how many a second there are at best. Then photos
-arrive at a multiple of that rate, whether the earlier ones were answered or not. Meanwhile a process of its own asks
-``/health/live``. The server has one core, and all that asks has the others. Where others want these cores too, goodput
-says little; what an answer takes of the server's CPU then still tells what refusing the rest costs.
+One client alone tells how long an answer takes, and then several how many a second there are at best. Then photos
+arrive at a multiple of that rate, whether the earlier ones were answered or not. What is answered is compared with what
+the server did at best right before and right after, round by round, as shared cores are now faster and now slower.
+Meanwhile a process of its own asks ``/health/live``. The server has one core, and all that asks has the others. What an
+answer takes of the server's CPU tells what refusing the rest costs.
 """
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
 from time import monotonic, sleep
 from typing import Annotated
 
@@ -27,31 +31,65 @@ _PROBE_EVERY_S = 0.05
 _BUSY_CLIENTS = (4, 8, 16)  # of these the best; more would be refused
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Some seconds of it: what became of the requests, and what they cost (see ``_Watch.report``)."""
+
+    arrivals: Arrivals
+    cost: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Overload(Stretch):
+    """A multiple of what the server can do.
+
+    Attributes:
+        at_best: answers a second, before and after.
+        live_s: how long ``/health/live`` took, each time.
+    """
+
+    at_best: float
+    live_s: list[float]
+
+
 @app.command()
 def run(
     url: Annotated[str, typer.Option(help="A running Loupe; without, one is started on a core of its own.")] = "",
     times: Annotated[str, typer.Option(help="Multiples of its capacity, separated by commas.")] = "2,10",
-    duration_s: Annotated[float, typer.Option(min=1, help="Seconds of each.")] = 20,
+    duration_s: Annotated[float, typer.Option(min=1, help="Seconds of each in a round.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each multiple takes its turn.")] = 3,
 ) -> None:
     """Prints what became of the requests, as JSON."""
-    photo = jpeg(THUMBNAIL, 1)
+    photo, multiples = jpeg(THUMBNAIL, 1), [float(multiple) for multiple in times.split(",")]
     with _running(url) as (address, pid), ProcessPoolExecutor(1) as pool:
         request = Request(f"/v1/models/{first_model(address)}:predict", photo)
-        _closed(address, request, 1, 1)  # what the first requests meet is no measure
-        alone = _closed(address, request, 1, duration_s / 4)
-        watch = _Watch(pid)
-        busy = [_closed(address, request, clients, duration_s / 4) for clients in _BUSY_CLIENTS]
-        at_best = watch.report(sum(len(arrivals.accepted_s) for arrivals in busy))
-        capacity = max(arrivals.goodput for arrivals in busy)
-        told: dict[str, object] = {"capacity_per_s": round(capacity, 1), "alone_ms": percentiles(alone.accepted_s)}
-        told["at best"] = at_best
-        for multiple in map(float, times.split(",")):
-            probing, watch = pool.submit(probe, address, duration_s), _Watch(pid)
-            arrivals = Arrivals(address, request)
-            asyncio.run(arrivals.arrive(multiple * capacity, duration_s))
+
+        def closed(clients: int, seconds: float) -> Stretch:
+            watch, arrivals = _Watch(pid), Arrivals(address, request)
+            asyncio.run(arrivals.ask_again(clients, seconds))
+            return Stretch(arrivals, watch.report(len(arrivals.accepted_s)))
+
+        def overload(multiple: float, before: Stretch) -> tuple[Overload, Stretch]:
+            probing, watch, arrivals = pool.submit(probe, address, duration_s), _Watch(pid), Arrivals(address, request)
+            asyncio.run(arrivals.arrive(multiple * before.arrivals.goodput, duration_s))
             cost = watch.report(len(arrivals.accepted_s))
-            told[f"{multiple:g} x"] = report(capacity, arrivals, probing.result()) | cost
-        typer.echo(json.dumps(told, indent=2))
+            after = closed(busy, duration_s / 2)
+            at_best = (before.arrivals.goodput + after.arrivals.goodput) / 2
+            return Overload(arrivals, cost, at_best, probing.result()), after
+
+        closed(1, 1)  # what the first requests meet is no measure
+        alone = closed(1, duration_s / 4)
+        busy = max(_BUSY_CLIENTS, key=lambda clients: closed(clients, duration_s / 4).arrivals.goodput)
+        best, overloads = [closed(busy, duration_s / 2)], list[Overload]()
+        for multiple in multiples * rounds:
+            over, after = overload(multiple, best[-1])
+            best.append(after)
+            overloads.append(over)
+    told = {"alone_ms": percentiles(alone.arrivals.accepted_s), "at best": summary(best)}
+    by_multiple = {
+        f"{multiple:g} x": report(overloads[place :: len(multiples)]) for place, multiple in enumerate(multiples)
+    }
+    typer.echo(json.dumps(told | by_multiple, indent=2))
 
 
 @contextmanager
@@ -83,12 +121,6 @@ class _Watch:
         return {"cores": round(tree / passed, 2), "cpu_ms": round(tree * each, 2), "loop_ms": round(loop * each, 2)}
 
 
-def _closed(url: str, request: Request, clients: int, duration_s: float) -> Arrivals:
-    arrivals = Arrivals(url, request)
-    asyncio.run(arrivals.ask_again(clients, duration_s))
-    return arrivals
-
-
 def probe(url: str, duration_s: float) -> list[float]:
     """Asks ``/health/live`` now and then for so long; returns the seconds that each answer took."""
     until, taken = monotonic() + duration_s, list[float]()
@@ -102,16 +134,29 @@ def probe(url: str, duration_s: float) -> list[float]:
     return taken
 
 
-def report(capacity: float, arrivals: Arrivals, live_s: list[float]) -> dict[str, object]:
-    """Percentiles in milliseconds."""
+def summary(stretches: Sequence[Stretch]) -> dict[str, object]:
+    """Answers a second in each stretch, how long they took (percentiles over all, ms), and what each cost."""
     return {
-        "goodput": round(arrivals.goodput / capacity, 3),
-        "requests": arrivals.statuses.total(),
-        "statuses": dict(arrivals.statuses.most_common()),
-        "accepted_ms": percentiles(arrivals.accepted_s),
-        "refused_ms": percentiles(arrivals.refused_s),
-        "retry_after_s": dict(arrivals.retry_after),
-        "live_ms": percentiles(live_s),
+        "answers_per_s": [round(one.arrivals.goodput, 1) for one in stretches],
+        "accepted_ms": percentiles([took for one in stretches for took in one.arrivals.accepted_s]),
+        **{name: [one.cost[name] for one in stretches] for name in stretches[0].cost},
+    }
+
+
+def report(overloads: Sequence[Overload]) -> dict[str, object]:
+    """Of one multiple: shares of the best in each round and their median, the rest over all rounds."""
+    shares = [one.arrivals.goodput / one.at_best for one in overloads]
+    statuses = sum((one.arrivals.statuses for one in overloads), Counter[str]())
+    retry_after = sum((one.arrivals.retry_after for one in overloads), Counter[str]())
+    return {
+        "goodput": round(median(shares), 3),
+        "goodputs": [round(share, 3) for share in shares],
+        "requests": statuses.total(),
+        "statuses": dict(statuses.most_common()),
+        **summary(overloads),
+        "refused_ms": percentiles([took for one in overloads for took in one.arrivals.refused_s]),
+        "retry_after_s": dict(retry_after),
+        "live_ms": percentiles([took for one in overloads for took in one.live_s]),
     }
 
 
