@@ -159,7 +159,7 @@ def _loaded_jpeg(image: Image.Image, data: bytes, draft: tuple[int, int] | None)
             raise
     completed_image, share = found
     if share < ENOUGH:
-        raise UndecodableImageError(f"it is cut off, and only {int(100 * share)} % of it are there")
+        raise UndecodableImageError(f"it is cut off, and only {int(100 * share)} % of it is there")
     return completed_image
 
 

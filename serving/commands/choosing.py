@@ -6,7 +6,10 @@ from contextlib import contextmanager
 import typer
 
 from models.errors import ModelNotFoundError, OtherModelsError
+from models.metadata import ModelMetadata
 from serving.scoring.scorer import Scorer
+from serving.service import PredictionService
+from serving.upright.straightening import ROTATE
 
 
 def choose(scorer: Scorer, names: Sequence[str] | None) -> None:
@@ -15,9 +18,30 @@ def choose(scorer: Scorer, names: Sequence[str] | None) -> None:
     Raises:
         typer.BadParameter: one of them is not there.
     """
-    try:
+    with _refusing_names():
         if names:
             scorer.choose(names)
+
+
+def choose_turning(service: PredictionService, name: str) -> ModelMetadata:
+    """What the model says of itself that is to say which photos are turned.
+
+    Raises:
+        typer.BadParameter: it is not there, or does not say how to turn what it tells.
+    """
+    with _refusing_names():
+        metadata = service.classifier(name).metadata
+    if any(ROTATE not in label.attributes for label in metadata.labels):
+        raise typer.BadParameter(
+            f"the model {name!r} does not say how to turn a photo: its labels have no {ROTATE!r}", param_hint="--model"
+        )
+    return metadata
+
+
+@contextmanager
+def _refusing_names() -> Iterator[None]:
+    try:
+        yield
     except ModelNotFoundError as error:
         raise typer.BadParameter(str(error), param_hint="--model") from None
 

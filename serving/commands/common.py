@@ -46,8 +46,12 @@ def console(*, stderr: bool = False) -> "Console":
     return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _AS_WIDE_AS_NEEDED)
 
 
-def progress_bar() -> "Progress":
-    """On stderr, and only where a person looks at it."""
+def progress_bar(*, beside_lines: bool = False) -> "Progress":
+    """On stderr, and only where a person looks at it.
+
+    Args:
+        beside_lines: whether stdout gets a line for each file meanwhile; on one terminal with it they would mix.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -57,8 +61,9 @@ def progress_bar() -> "Progress":
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
+        disable=not sys.stderr.isatty() or (beside_lines and sys.stdout.isatty()),
         transient=True,
+        redirect_stdout=False,  # else what is printed goes to stderr, wrapped, and never into the file it is for
     )
 
 

@@ -73,10 +73,16 @@ class Outcome:
 
 
 class Report:
-    """Tells outcomes as they come, or, as a table, at the end: what a person has to see, and how many there were."""
+    """Tells outcomes as they come, or, as a table, at the end: what a person has to see, and how many there were.
+
+    Attributes:
+        counts: of each kind, how many.
+        as_lines: whether each is told as it comes.
+    """
 
     def __init__(self, form: Form) -> None:
         self.counts = Counter[Action]()
+        self.as_lines = form != "table"
         self._form = form
         self._reasons = defaultdict[Action, Counter[str]](Counter)
         self._shown = defaultdict[Action, list[Outcome]](list)
@@ -102,8 +108,8 @@ class Report:
 
     def end(self) -> None:
         """Tells the rest: the tables, and the sum."""
-        out = console(stderr=self._form != "table")
-        for action in _TITLES if self._form == "table" else ():
+        out = console(stderr=self.as_lines)
+        for action in () if self.as_lines else _TITLES:
             if self.counts[action]:
                 out.print(self._table(action))
                 out.print()

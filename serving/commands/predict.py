@@ -66,7 +66,7 @@ async def _predict(
 
 async def _tell(scorer: Scorer, paths: list[Path], tally: Tally, *, as_json: bool) -> None:
     table = ScoreTable()
-    with progress_bar() as bar:
+    with progress_bar(beside_lines=as_json) as bar:
         task = bar.add_task("asking", total=tally.found)
         async for score in scorer.scores(pictures_in(paths)):
             tally.add(score)

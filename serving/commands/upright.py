@@ -13,6 +13,7 @@ from models.errors import RequestError
 from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.undo_log import UndoLog
+from serving.commands.choosing import choose_turning
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, progress_bar, shown
 from serving.commands.gallery import Gallery, excluded_in
 from serving.commands.outcome import Outcome, Report
@@ -119,7 +120,7 @@ def upright(
 def _undo(log: Path, report: Report) -> None:
     if not log.is_file():
         raise RequestError(f"there is no undo log {log}")
-    with Album(log.parent, judge="") as album, progress_bar() as bar:
+    with Album(log.parent, judge="") as album, progress_bar(beside_lines=report.as_lines) as bar:
         for undone in bar.track(album.undo(log), description="putting back"):
             report.add(Outcome(undone.photo, undone.action, reason=undone.reason))
     report.end()
@@ -141,13 +142,14 @@ async def _turn(
     straightener = Straightener(service, model)
     try:
         with ExitStack() as stack:
-            judge = turning.judge(service.classifier(model).metadata)
+            metadata = choose_turning(service, model)
+            judge = turning.judge(metadata)
             albums: dict[Path, Album] = {
                 tree: stack.enter_context(Album(tree, judge, read_only=not turning.apply)) for tree in trees(paths)
             }
             for album in albums.values():
                 stack.callback(_tell_log, album.log)
-            bar = stack.enter_context(progress_bar())
+            bar = stack.enter_context(progress_bar(beside_lines=report.as_lines))
             task = bar.add_task("turning" if turning.apply else "looking", total=sum(1 for _ in photos(paths, TURNED)))
             turner = Turner(turning, straightener, settings, albums)
             gallery = None if html is None else stack.enter_context(closing(_gallery(html, settings)))
@@ -162,7 +164,7 @@ async def _turn(
     if not report.counts.total():
         tell_none(paths)
     tell_others(other_files(paths, TURNED))
-    _tell_what_next(report, turning, service.classifier(model).metadata, html)
+    _tell_what_next(report, turning, metadata, html)
 
 
 def _gallery(path: Path, settings: Settings) -> Gallery:

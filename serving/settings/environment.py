@@ -1,6 +1,7 @@
 """Environment: which variables are settings, and which only look like some."""
 
 import os
+from difflib import get_close_matches
 
 from models.errors import SettingsError
 from serving.settings.platforms import is_service_link
@@ -25,5 +26,7 @@ def refuse_unknown_variables(known: set[str]) -> None:
     for variable in os.environ:
         name = variable.removeprefix(PREFIX)
         if name != variable and name.lower() not in known and variable not in links:
-            settings = ", ".join(PREFIX + setting.upper() for setting in sorted(known))
-            raise SettingsError(f"{variable} is not a setting; there are: {settings}")
+            settings = [PREFIX + setting.upper() for setting in sorted(known)]
+            meant = get_close_matches(variable.upper()[:100], settings, 1, 0.75)
+            there_are = f"did you mean {meant[0]}? There are" if meant else "there are"
+            raise SettingsError(f"{variable} is not a setting; {there_are}: {', '.join(settings)}")

@@ -76,7 +76,7 @@ def test_a_cut_photograph_is_undecodable_at_every_scale(photograph, progressive)
     data = encode(photograph, "JPEG", progressive=progressive)
     for share in (0.3, 0.6, 0.9):
         for side in (512, 256, 64):
-            with pytest.raises(UndecodableImageError, match=r"JPEG .* (it is cut off$|only \d+ % of it are there)"):
+            with pytest.raises(UndecodableImageError, match=r"JPEG .* (it is cut off$|only \d+ % of it is there)"):
                 decode(data[: int(len(data) * share)], Size(side, side))
 
 

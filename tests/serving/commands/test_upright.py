@@ -114,7 +114,13 @@ def test_another_model_can_be_named(loupe, tree, zoo, tmp_path):
     result = loupe("upright", tree, "--models", models, "--model", "orientation-small")
     assert "9 would be turned" in result.stdout
     result = loupe("upright", tree, "--models", models, "--model", "orientation-large")
-    assert (result.exit_code, "orientation-small" in result.stderr) == (FAILED, True)
+    assert (result.exit_code, "orientation-small" in result.stderr) == (USAGE, True)
+
+
+def test_a_model_that_tells_no_turns_is_a_wrong_command(loupe, tree):
+    result = loupe("upright", tree, "--model", "selfie", "--apply")
+    assert (result.exit_code, result.stdout, logs(tree)) == (USAGE, "", [])
+    assert "the model 'selfie' does not say how to turn a photo: its labels have no 'rotate_clockwise'" in result.stderr
 
 
 def test_a_path_that_is_named_twice_is_one_path(loupe, tree, tmp_path):

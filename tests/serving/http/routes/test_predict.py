@@ -160,7 +160,7 @@ def test_a_cut_off_photo_is_undecodable(client, photographs):
     photo = photographs["china"]
     response = client.post(ORIENTATION, content=photo[: len(photo) // 2])
     assert (response.status_code, response.json()["error_type"]) == (422, "UndecodableImageError")
-    assert "% of it are there" in response.json()["error"]
+    assert "% of it is there" in response.json()["error"]
     assert client.post(ORIENTATION, content=photo[:-2]).json() == client.post(ORIENTATION, content=photo).json()
 
 

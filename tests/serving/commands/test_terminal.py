@@ -1,0 +1,53 @@
+"""What a person sees who sits at a terminal, and what goes into a file meanwhile."""
+
+import json
+import sys
+from io import StringIO
+
+import pytest
+
+from serving.commands.cli import app
+
+
+class Terminal(StringIO):
+    """What is written to it; it says that a person looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def told(models, monkeypatch):
+    """Runs the command with stderr on a terminal; answers what went there, and to stdout."""
+    monkeypatch.setenv("LOUPE_MODELS", str(models))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+
+    def told(stdout: StringIO, *arguments: object) -> tuple[list[str], str]:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            patch.setattr(sys, "stderr", terminal := Terminal())
+            app([str(argument) for argument in arguments], standalone_mode=False)
+        return stdout.getvalue().splitlines(), terminal.getvalue()
+
+    return told
+
+
+LINES = [("upright", "--json"), ("upright", "--csv"), ("predict", "--json")]
+
+
+@pytest.mark.parametrize(("command", "form"), LINES)
+def test_lines_reach_the_file_that_they_are_for_under_a_bar(told, tree, command, form):
+    lines, terminal = told(StringIO(), command, tree, form)
+    assert len(lines) == 12 + (form == "--csv")
+    if form == "--json":
+        assert {json.loads(line)["file"] for line in lines} == {str(path) for path in tree.glob("*/*")}
+    assert "12/12" in terminal
+    assert '"file"' not in terminal
+
+
+@pytest.mark.parametrize(("command", "form"), LINES)
+def test_no_bar_mixes_with_lines_on_one_terminal(told, tree, command, form):
+    lines, terminal = told(Terminal(), command, tree, form)
+    assert len(lines) == 12 + (form == "--csv")
+    assert "12/12" not in terminal
