@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,22 @@ def test_squeeze_is_pillow_s_resize(photograph, name):
     wide = photograph.crop((0, 0, 512, 300))
     pixels = Preprocessing(height=40, width=60, resample=name).apply(wide)
     assert pixels.tobytes() == wide.resize((60, 40), FILTERS[name]).tobytes()
+
+
+@pytest.mark.parametrize("sides", [(20_000_000, 1), (1, 20_000_000)])
+def test_a_picture_of_one_line_takes_no_memory_for_its_length(sides):
+    """Pillow's weights for it would be 320 MB, made while nobody else has the interpreter."""
+    image = Image.new("RGB", sides, (10, 200, 90))
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+    before = kib("VmRSS")
+    pixels = Preprocessing(height=88, width=88).apply(image)
+    assert (pixels == [10, 200, 90]).all()
+    assert kib("VmHWM") - before < 64 * 1024
+
+
+def kib(name: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name))
 
 
 @pytest.mark.parametrize("name", FILTERS)
