@@ -4,7 +4,7 @@ No pixel is decoded for it, and no more is looked at than Pillow will look at. `
 serving decides by it where, when and whether a picture is decoded.
 """
 
-from models.cost import containers, jpeg, palettes, png, tiff
+from models.cost import heif, jpeg, palettes, png, tiff, webp
 from models.cost.cost import Cost
 from models.errors import ImageTooLargeError
 from models.heif import is_heif
@@ -15,7 +15,7 @@ __all__ = ["Cost", "estimate"]
 _STARTS = (
     (b"\xff\xd8\xff", jpeg.cost),
     (b"\x89PNG\r\n\x1a\n", png.cost),
-    (b"RIFF", containers.webp),
+    (b"RIFF", webp.cost),
     (b"GIF8", palettes.gif),
     (b"BM", palettes.bmp),
     (b"II", tiff.cost),
@@ -33,7 +33,7 @@ def estimate(data: bytes, at_least: Size | None = None, limits: ImageLimits = DE
         raise ImageTooLargeError(
             f"the image has {len(data)} bytes; at most {limits.max_bytes} are allowed", limit="bytes"
         )
-    walk = containers.heif if is_heif(data) else next((walk for start, walk in _STARTS if data.startswith(start)), None)
+    walk = heif.cost if is_heif(data) else next((walk for start, walk in _STARTS if data.startswith(start)), None)
     cost = walk(data, at_least, limits) if walk else Cost()
     most = limits.max_decoded_bytes
     if most is not None and cost.bytes > most:

@@ -13,6 +13,7 @@ ENOUGH = 6
 
 _STRIP_BYTES = 16 * STRIP_PIXELS  # of the copies that one strip goes through
 _RGB = 4  # bytes of a pixel in Pillow's mode RGB
+_PART_BYTES = 256
 
 
 class Cost(NamedTuple):
@@ -65,3 +66,8 @@ def widened_bytes(width: int, height: int, at_least: Size | None) -> int:
     """Memory that a stored picture's way to upright RGB takes besides itself."""
     pixels = width * height
     return _RGB * pixels // reduction(width, height, at_least) ** 2 + min(_STRIP_BYTES, 16 * pixels)
+
+
+def whole_bytes(width: int, height: int, at_least: Size | None, parts: Parts, pixel_bytes: int) -> int:
+    """Memory of a decoder that makes the whole picture at once, of so many bytes a pixel with its copies."""
+    return width * height * pixel_bytes + widened_bytes(width, height, at_least) + parts.count * _PART_BYTES

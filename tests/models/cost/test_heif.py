@@ -1,0 +1,105 @@
+"""HEIC pictures that are made of tiles, each place of which may name the same one."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+
+import pillow_heif
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from models.cost import Cost, estimate
+from models.errors import ImageError
+from models.images import Size, decode
+
+SMALL, SIDE = Size(64, 64), 512
+GRID, TILE = 1, 2
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def full(kind: bytes, content: bytes, version: int = 0) -> bytes:
+    return box(kind, struct.pack(">I", version << 24) + content)
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    while data:
+        size, kind = struct.unpack_from(">I4s", data)
+        yield kind, data[:size]
+        data = data[size:]
+
+
+def tiled(rows: int, columns: int, width: int, height: int, numbers: str = "H") -> bytes:
+    """A grid of so many tiles, all of which are the same one; numbers of items have two bytes or four."""
+    buffer = BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (SIDE, SIDE), (90, 200, 30))).save(buffer)
+    outer = dict(boxes(buffer.getvalue()))
+    inner = dict(boxes(dict(boxes(outer[b"meta"][12:]))[b"iprp"][8:]))
+    known = dict(boxes(inner[b"ipco"][8:]))
+    extent = full(b"ispe", struct.pack(">II", width, height))
+    properties = box(b"ipco", known[b"ispe"] + known[b"hvcC"] + known[b"pixi"] + known[b"colr"] + extent)
+    has = full(b"ipma", struct.pack(">I" + "HB2B" + "HB4B", 2, GRID, 2, 3, 5, TILE, 4, 1, 2 | 0x80, 3, 4))
+    items = [(GRID, b"grid", struct.pack(">4B2H", 0, 0, rows - 1, columns - 1, width, height))]
+    items.append((TILE, b"hvc1", outer[b"mdat"][8:]))
+    told = b"".join(full(b"infe", struct.pack(">HH4sB", number, 0, kind, 0), 2) for number, kind, _ in items)
+    count = rows * columns
+    made_of = box(b"dimg", struct.pack(f">{numbers}H{count}{numbers}", GRID, count, *[TILE] * count))
+
+    def head(start: int) -> bytes:
+        places = b""
+        for number, _, content in items:
+            places += struct.pack(">4H2I", number, 0, 0, 1, start, len(content))
+            start += len(content)
+        return box(b"ftyp", b"heic\0\0\0\0heicmif1") + full(
+            b"meta",
+            full(b"hdlr", b"\0\0\0\0pict".ljust(21, b"\0"))
+            + full(b"pitm", struct.pack(">H", GRID))
+            + full(b"iloc", struct.pack(">2BH", 0x44, 0, len(items)) + places, 1)
+            + full(b"iinf", struct.pack(">H", len(items)) + told)
+            + full(b"iref", made_of, int(numbers == "I"))
+            + box(b"iprp", properties + has),
+        )
+
+    return head(len(head(0)) + 8) + box(b"mdat", b"".join(content for _, _, content in items))
+
+
+def test_tiles_that_fill_a_picture_cost_what_it_does():
+    file = tiled(2, 2, 2 * SIDE, 2 * SIDE)
+    assert decode(file).size == (2 * SIDE, 2 * SIDE)
+    plain = BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (2 * SIDE, 2 * SIDE))).save(plain)
+    assert 0.9 < estimate(file, SMALL).seconds / estimate(plain.getvalue(), SMALL).seconds < 1.1
+
+
+def test_a_tile_costs_as_often_as_it_is_decoded():
+    """In 225 places, of which the picture has room for one: 1 kB that takes 0.3 s, and a megabyte takes a minute."""
+    for numbers in "HI":
+        once, often = (estimate(tiled(count, count, SIDE, SIDE, numbers), SMALL) for count in (1, 15))
+        assert decode(tiled(15, 15, SIDE, SIDE, numbers)).size == (SIDE, SIDE)
+        assert often.pixels == once.pixels == SIDE * SIDE
+        assert 220 < often.seconds / once.seconds < 230
+        assert often.held_s == often.seconds
+
+
+def test_tiles_whose_size_is_not_told_count_as_the_largest_picture_of_the_file():
+    file = tiled(15, 15, SIDE, SIDE)
+    known, unknown = estimate(file, SMALL), estimate(file.replace(b"ipma", b"ipmb"), SMALL)
+    assert unknown.seconds == pytest.approx(known.seconds, rel=0.001)
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_damaged_file_has_a_cost_or_is_refused(data):
+    changed = bytearray(FILE)
+    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(FILE) - 1), st.integers(0, 255)), max_size=8)):
+        changed[at] = byte
+    with suppress(ImageError):
+        assert isinstance(estimate(bytes(changed), SMALL), Cost)
+
+
+FILE = tiled(3, 3, 3 * SIDE, 3 * SIDE)
