@@ -6,7 +6,6 @@ from typing import NamedTuple, Self
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 13: "I", 16: "Q", 17: "Q", 18: "Q"}
-_MOST_ENTRIES = 0xFFFF  # libtiff refuses longer directories
 
 
 class Entry(NamedTuple):
@@ -70,7 +69,7 @@ class Tiff(NamedTuple):
             return range(0)
         (count,) = struct.unpack_from(self.order + ("Q" if self.big else "H"), self.data, directory)
         first = directory + head
-        return range(first, first + min(count, _MOST_ENTRIES) * self._entry, self._entry)
+        return range(first, first + count * self._entry, self._entry)
 
     def _number(self, place: int) -> int:
         if place + self._offset > len(self.data):

@@ -53,7 +53,8 @@ def _first_directory(file: Tiff, parts: Parts) -> dict[int, int]:
         found[entry.tag] = max(found.get(entry.tag, 0), value)
         parts.add(1 if entry.kind in _BYTES or entry.tag in _UNREAD else max(1, entry.values))
         if entry.tag in _INNER:
-            parts.add(sum(1 for _ in file.entries(value)))
+            for _ in file.entries(value):
+                parts.add()
     return found
 
 

@@ -158,7 +158,7 @@ def _charset(name: bytes) -> str:
     """That of the texts; a part's own means nothing, as files have none."""
     charset = name.decode("latin-1")
     try:
-        b"x".decode(charset, "replace")
+        b"x\xff".decode(charset, "replace")  # which punycode cannot
     except (LookupError, ValueError):
         raise RequestError(f"the form's charset {charset[:50]!r} is unknown; leave it out, or say utf-8") from None
     return charset

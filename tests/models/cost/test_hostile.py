@@ -64,6 +64,11 @@ def strips(count: int) -> bytes:
     return (b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + body + bytes(4)).ljust(200, b"\0") + bytes(4 * count)
 
 
+def big_tags(count: int) -> bytes:
+    """A BigTIFF of one tag, so many times; a directory of one in the older format has at most 65,535."""
+    return b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, count) + struct.pack("<HHQQ", 256, 3, 1, 8) * count
+
+
 def png_chunks(count: int) -> bytes:
     data = encode(Image.new("L", (8, 8)), "PNG")
     return data[:33] + png_chunk(b"teSt", b"") * count + data[33:]
@@ -83,6 +88,7 @@ HOSTILE = {
     "photoshop": app_segments(1, b"").replace(b"\xff\xe1\0\2", b"")[:2]
     + (b"\xff\xed\xff\xfe" + b"Photoshop 3.0\0" + (b"8BIM" + bytes(8)) * 5460 + bytes(2)) * 100,
     "strips": strips(1_000_000),
+    "tags": big_tags(1_500_000),
     "chunks": png_chunks(2_700_000),
     "comment": gif_comment(100_000),
     "webp frames": b"RIFF\xff\xff\xff\0WEBP" + (b"ANMF" + bytes(4)) * 100_000,
