@@ -27,6 +27,6 @@ def refuse_unknown_variables(known: set[str]) -> None:
         name = variable.removeprefix(PREFIX)
         if name != variable and name.lower() not in known and variable not in links:
             settings = [PREFIX + setting.upper() for setting in sorted(known)]
-            meant = get_close_matches(variable.upper()[:100], settings, 1, 0.75)
-            there_are = f"did you mean {meant[0]}? There are" if meant else "there are"
+            meant = get_close_matches(name.lower()[:100], known, 1, 0.6)
+            there_are = f"did you mean {PREFIX}{meant[0].upper()}? There are" if meant else "there are"
             raise SettingsError(f"{variable} is not a setting; {there_are}: {', '.join(settings)}")

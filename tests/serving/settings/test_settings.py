@@ -39,6 +39,7 @@ def test_variables_set_and_options_win(monkeypatch):
         ("LOUPE_REQUEST_TIMEOUT_S", "nan", "LOUPE_REQUEST_TIMEOUT_S=nan is not allowed"),
         ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; did you mean LOUPE_PORT[?] There are: LOUPE_A"),
         ("LOUPE_MAX_IMAGES_BYTES", "1", "did you mean LOUPE_MAX_IMAGE_BYTES[?]"),
+        ("LOUPE_CORS", "1", "LOUPE_CORS is not a setting; there are: LOUPE_A"),
         ("LOUPE_WORKERS", "1", "LOUPE_WORKERS is not a setting; there are: LOUPE_A"),
         ("LOUPE_MAX_QUEUED_IMAGES", "1", "LOUPE_MAX_QUEUED_IMAGES must not be below LOUPE_MAX_REQUEST_IMAGES"),
     ],
