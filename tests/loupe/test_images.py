@@ -69,9 +69,10 @@ def test_other_arrays_are_refused(image: np.ndarray, sentence: str):
 def test_what_is_no_photo_is_refused(tmp_path: Path):
     with pytest.raises(TypeError, match="not int"):
         encoded(5)
-    (tmp_path / "text").write_text("x")
-    with (tmp_path / "text").open() as file, pytest.raises(TypeError, match="opened as text"):
-        encoded(file)
+    for data in (b"x", b"\xff\xd8\xff\xe0"):  # a photo is no UTF-8
+        (tmp_path / "text").write_bytes(data)
+        with (tmp_path / "text").open(encoding="utf-8") as file, pytest.raises(TypeError, match="opened as text"):
+            encoded(file)
     assert not is_one([b"a"])
     assert not is_one(Path("x") for _ in range(3))
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
-from io import BytesIO
+from io import BytesIO, TextIOBase
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias, TypeGuard, Union
@@ -46,7 +46,7 @@ def encoded(image: ImageSource) -> bytes:
     if _is(image, "numpy", "ndarray"):
         return _png(_from_pixels(image))  # type: ignore[arg-type]
     if hasattr(image, "read"):
-        return _binary(image.read())
+        return _read(image)  # type: ignore[arg-type]
     raise TypeError(
         f"a photo is a path, bytes, a binary file, a Pillow image or a NumPy array, not {type(image).__name__}"
     )
@@ -58,7 +58,8 @@ def _is(value: object, module: str, name: str) -> bool:
     return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
-def _binary(data: object) -> bytes:
+def _read(file: IO[bytes]) -> bytes:
+    data = None if isinstance(file, TextIOBase) else file.read()  # a photo is no text: reading it as such would fail
     if not isinstance(data, bytes):
         raise TypeError("the file was opened as text; photos are read from files opened with 'rb'")
     return data
