@@ -1,6 +1,7 @@
 """Server: the application on a socket, until SIGTERM or SIGINT."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ from serving.http.refusing import refusal
 from serving.service import PredictionService
 from serving.settings import Settings, listed
 
+_log = logging.getLogger("loupe.server")
+
 # uvloop takes one connection from a listener in each turn of the loop. When thousands come at once, the kernel's queue
 # overflows and it drops them, to be tried again after 1, 3, 7, 15 s: so the listener is watched several times over.
 # At 4 x capacity the p99 of accepted requests was 27.7 s with 1, and 3 % were reset; with 16 it is 2.1 s, and none is.
@@ -41,6 +44,9 @@ def stoppable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except SystemExit:
+        _log.info("SIGTERM")
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -88,6 +94,7 @@ class Server(uvicorn.Server):
         self._tell = app.state.metrics.recorder.tell
         self._pause_s = settings.drain_pause_s
         self._stop_at, self._ends = inf, False
+        self._untold: signal.Signals | None = None
         self._listener = listener
         self._on_ready = on_ready
         host, port = listener.getsockname()[:2]
@@ -96,6 +103,7 @@ class Server(uvicorn.Server):
     def serve_until_stopped(self) -> None:
         """Answers requests; returns after a signal, when all that were begun are answered."""
         self.run(sockets=[self._listener, *(self._listener.dup() for _ in range(_ACCEPTORS - 1))])
+        _log.info("stopped")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Says so when it is done."""
@@ -103,7 +111,10 @@ class Server(uvicorn.Server):
         self._on_ready(self.url)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ends the pause."""
+        """Logs the signal, as its handler may have come in the middle of a line; ends the pause."""
+        if self._untold is not None:
+            _log.info(self._untold.name)
+            self._untold = None
         self.should_exit = self.should_exit or monotonic() >= self._stop_at
         return await super().on_tick(counter)
 
@@ -122,10 +133,12 @@ class Server(uvicorn.Server):
         # In every answer from now on, so that clients who keep connections leave before they are closed.
         for headers in (self.config.encoded_headers, self.server_state.default_headers):
             headers.append((b"connection", b"close"))
+        self._untold = signal.Signals(sig)
         self._stop_at = monotonic() + (self._pause_s if sig == signal.SIGTERM else 0)
 
     def _end(self, sig: int) -> None:
         self._tell()
+        _log.warning("%s again: what was begun is given up", signal.Signals(sig).name)
         os._exit(_SIGNALLED + sig)  # threads in the middle of a photo would hold up a milder exit
 
 

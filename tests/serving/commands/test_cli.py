@@ -96,7 +96,10 @@ def test_serve_says_where_it_is_and_ends_with_0(models, stop):
         assert httpx.get(f"{url}/health/ready", timeout=30).json() == {"ready": True}
         process.send_signal(stop)
         assert process.wait(30) == OK
-        assert {json.loads(line)["level"] for line in process.stderr} == {"INFO"}
+        lines = [json.loads(line) for line in process.stderr]
+        assert {line["level"] for line in lines} == {"INFO"}
+        assert [line["message"] for line in lines if line["logger"] == "loupe.server"] == [stop.name, "stopped"]
+        assert lines[-1]["message"] == "stopped", "the last line says why it ended"
 
 
 def test_the_event_loop_waits_less_than_a_millisecond_for_the_interpreter():

@@ -100,6 +100,7 @@ def test_a_second_signal_ends_it_at_once(spawn, models, zoo):
         _, log = process.communicate(timeout=60)
         assert process.returncode == 128 + signal.SIGTERM
         assert '"path": "/health/ready", "status": 503' in log
+        assert '"message": "SIGTERM again: what was begun is given up"' in log.splitlines()[-1]
         assert isinstance(answer.exception(), httpx.TransportError)
 
 
@@ -121,9 +122,10 @@ def test_while_models_load_it_ends_too(spawn, zoo, tmp_path, before):
     assert "model loaded" in process.stderr.readline()
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(children[0]) if before else process.pid, signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, log = process.communicate(timeout=60)
     assert READY not in output
     assert process.returncode == 0
+    assert '"message": "SIGTERM"' in log.splitlines()[-1]
 
 
 @contextmanager
