@@ -22,9 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.errors import ExportError
 from training.graph.part import Nodes, Part, constants, cut, instance, scaling_constants, scaling_nodes
-from training.graph.turning import LABELS
+from training.graph.quarters import FLOOR, LABELS
 
-_FLOOR = np.float32(1e-7)  # as Keras' epsilon, with which ``turning`` averages
 THRESHOLDS = ("threshold/1", "threshold/2")
 """The constants under which the second and the third stage are asked."""
 
@@ -229,7 +228,7 @@ def _numbers(thresholds: tuple[float, float], weight: float) -> Iterable[onnx.Te
             f"axes{axes}": list(map(int, axes)),
         }
     whole |= {f"back{turn}": list((np.arange(LABELS) + turn) % LABELS) for turn in range(LABELS)}
-    parts = {"half": 0.5, "floor": _FLOOR, "weight": weight, **dict(zip(THRESHOLDS, thresholds, strict=True))}
+    parts = {"half": 0.5, "floor": FLOOR, "weight": weight, **dict(zip(THRESHOLDS, thresholds, strict=True))}
     yield from (numpy_helper.from_array(np.array(value, np.int64), name) for name, value in whole.items())
     yield from (numpy_helper.from_array(np.array(value, np.float32), name) for name, value in parts.items())
     yield numpy_helper.from_array(np.zeros((0, LABELS), np.float32), "none/answers")

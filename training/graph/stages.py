@@ -5,7 +5,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from training.graph.cascade import THRESHOLDS
-from training.graph.turning import LABELS
+from training.graph.quarters import LABELS
 
 STAGES = ("the small network", "the large network", "four turns")
 _NEVER, _ALWAYS = 0.0, 2.0  # thresholds under which no probability lies, and every one

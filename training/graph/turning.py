@@ -3,9 +3,8 @@
 import keras
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
-LABELS = 4  # the quarter turns, in the order of ``tasks.ORIENTATION``
+from training.graph.quarters import LABELS
 
 
 def averaged_over_turns(network: keras.Model, turns: int) -> keras.Model:
@@ -28,22 +27,6 @@ def averaged_over_turns(network: keras.Model, turns: int) -> keras.Model:
     logs = ops.reshape(ops.log(ops.maximum(answers, keras.config.epsilon())), (turns, -1, LABELS))
     turned_back = [_turned_back(logs[index], turn) for index, turn in enumerate(clockwise)]
     return keras.Model(image, ops.softmax(sum(turned_back) / turns), name=network.name)
-
-
-def averages_over_turns(probabilities: NDArray[np.float32]) -> dict[int, NDArray[np.float32]]:
-    """What ``averaged_over_turns`` would answer, from a network's answers for all four turns of each photo.
-
-    Args:
-        probabilities: ``float32[4 * photos,4]``, the turns of a photo one after the other.
-
-    Returns:
-        By number of turns, as many rows in the same order; not normalised.
-    """
-    logs = np.log(np.maximum(probabilities, keras.config.epsilon())).reshape(-1, LABELS, LABELS)
-    turned_back = [np.roll(np.roll(logs, -turn, axis=1), -turn, axis=2) for turn in range(LABELS)]
-    return {
-        turns: np.exp(np.mean(turned_back[:: LABELS // turns], axis=0)).reshape(-1, LABELS) for turns in (1, 2, LABELS)
-    }
 
 
 def _turned_back(answers: keras.KerasTensor, quarter_turns: int) -> keras.KerasTensor:

@@ -12,7 +12,7 @@ import numpy as np
 from models.errors import TrainingError
 from training.fitting.recipe import Export
 from training.graph.export import export
-from training.graph.turning import averages_over_turns
+from training.graph.quarters import averages_over_turns
 from training.measuring.evaluation import ask
 from training.photos.dataset import load_photos
 from training.photos.manifest import Manifest

@@ -18,8 +18,8 @@ from models.onnx_file import graph_sha256
 from models.repository import read_metadata
 from training.graph.cascade import cascade
 from training.graph.inference import OnnxClassifier
+from training.graph.quarters import averages_over_turns
 from training.graph.stages import STAGES, answering_by, telling_stages
-from training.graph.turning import averages_over_turns
 from training.measuring.evaluation import Answers, ask, measure
 from training.measuring.speed import seconds_per_image
 from training.photos.manifest import Manifest

@@ -56,6 +56,7 @@ def test_what_needs_no_training_needs_no_keras_and_prints_nothing_else(foreign, 
         f"evaluate {published} {folders}",
         f"compare {published} {models}/light/2/model.onnx {folders}",
         f"manifest {folders} -o {tmp_path}/light.csv",
+        f"speed {published} --reference {published}",
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

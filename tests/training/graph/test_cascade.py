@@ -6,8 +6,8 @@ import pytest
 from models.errors import ExportError
 from training.graph.cascade import cascade
 from training.graph.inference import OnnxClassifier
+from training.graph.quarters import averages_over_turns
 from training.graph.stages import answering_by, is_cascade, telling_stages
-from training.graph.turning import averages_over_turns
 from training.shipping.product import product
 from training.shipping.temperature import UNSCALED, Scaling, scaled, with_scaling
 

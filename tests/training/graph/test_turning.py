@@ -3,7 +3,8 @@ import pytest
 
 from training.graph.export import export
 from training.graph.inference import OnnxClassifier
-from training.graph.turning import averaged_over_turns, averages_over_turns
+from training.graph.quarters import averages_over_turns
+from training.graph.turning import averaged_over_turns
 from training.networks.architectures import build
 from training.photos.tasks import turn_array
 
