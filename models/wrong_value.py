@@ -38,6 +38,8 @@ _OURS = ("value_error", "assertion_error")
 
 _IS = {"missing": "is missing", "extra_forbidden": "is not known here"}
 _LONGEST = 60
+TOO_LONG = "a longer text than is allowed"
+"""Where a ``memoryview`` was given, as which long texts come: a photo could have been meant, but not here."""
 
 
 def wrong_value(error: ValidationError) -> str:
@@ -51,6 +53,8 @@ def explain(details: Mapping[str, Any]) -> str:
     """One error as Pydantic lists it → what must be, and what was given, if that is short."""
     if str(details["type"]) in _OURS:
         return str(details["msg"]).partition(", ")[2] or str(details["msg"])
+    if isinstance(details.get("input"), memoryview):
+        return f"is {TOO_LONG}"
     must = must_be(details)
     return f"{must}{_given(details.get('input'))}" if must.startswith("must") else must
 

@@ -60,8 +60,9 @@ async def infer(
 
 
 async def _ask(service: PredictionService, route: Route, request: InferRequest, timeout_s: float) -> Answers:
-    if asked_us := parameter(request.parameters, "timeout", 0):
-        timeout_s = min(timeout_s, max(asked_us, 1) / _MICROSECONDS)
+    asked_us = parameter(request.parameters, "timeout", 0)
+    if asked_us and asked_us < timeout_s * _MICROSECONDS:  # JSON's whole numbers may be too large for a fraction
+        timeout_s = max(asked_us, 1) / _MICROSECONDS
     apply_exif = _apply_exif(request)
     shape, max_images = route.classifier.metadata.preprocessing.shape, service.settings.max_request_images
     image = await off_loop(lambda: read_image(request, shape, max_images), size_bytes(request))
@@ -86,7 +87,7 @@ def _wanted(request: InferRequest) -> list[int]:
     """For each output that is wanted, how many classes of it; 0: the tensor itself."""
     outputs = [RequestedOutput(name=OUTPUT)] if request.outputs is None else request.outputs
     if [output.name for output in outputs] not in ([], [OUTPUT]):
-        given = ", ".join(repr(output.name[:100]) for output in outputs)
+        given = ", ".join(repr(output.name[:100]) for output in outputs[:5])
         raise RequestError(f"the outputs {given} are wanted; there is one, {OUTPUT!r}")
     counts = [parameter(output.parameters, "classification", 0) for output in outputs]
     if any(count < 0 for count in counts):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_v
 
 from models.errors import RequestError
 from models.metadata import ModelMetadata
-from models.wrong_value import wrong_value
+from models.wrong_value import TOO_LONG, wrong_value
 from serving.settings.version import service_version
 
 INPUT, OUTPUT, PLATFORM = "image", "probabilities", "onnx_onnxv1"
@@ -155,6 +155,8 @@ def parameter(parameters: dict[str, Any], name: str, default: Value) -> Value:
         RequestError: it is of another type.
     """
     value = parameters.get(name, default)
+    if isinstance(value, memoryview):
+        raise RequestError(f"the parameter {name} is {TOO_LONG}")
     if type(value) is not type(default):  # a bool is an int to isinstance
         raise RequestError(f"the parameter {name} is {str(value)[:100]!r}; it must be a {type(default).__name__}")
     return value

@@ -16,6 +16,7 @@ _BEGIN = re.compile(rb'"data"\s*:\s*(?=\[)')
 _RUN = re.compile(rb"[\[\]\d,\s]*")
 _PIECE_BYTES = 256 * 1024
 _LONG_BYTES = 4096
+_MOST_LISTS = 1000  # that are looked at; a call has one
 _DEEPEST = 8
 _BRACKETS = bytes.maketrans(b"[]", b"  ")
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]"))
@@ -65,7 +66,9 @@ class Cut:
 def _long_lists(document: bytes) -> Iterator[tuple[int, int]]:
     """Where those begin and end that hold nothing but digits, and other such lists."""
     done = 0
-    while begin := _BEGIN.search(document, done):
+    for _ in range(_MOST_LISTS):
+        if (begin := _BEGIN.search(document, done)) is None:
+            return
         done = end = _end_of_run(document, begin.end())
         end = document.rfind(b"]", begin.end(), end) + 1
         if end - begin.end() >= _LONG_BYTES:

@@ -35,7 +35,7 @@ def read_image(request: InferRequest, shape: tuple[int, ...], max_images: int) -
         RequestTooLargeError: it has more than ``max_images``.
     """
     if [tensor.name for tensor in request.inputs] != [INPUT]:
-        given = ", ".join(repr(tensor.name[:100]) for tensor in request.inputs) or "none"
+        given = ", ".join(repr(tensor.name[:100]) for tensor in request.inputs[:5]) or "none"
         raise RequestError(f"the inputs are {given}; exactly one is allowed, {INPUT!r}")
     [tensor] = request.inputs
     if tensor.data is None:

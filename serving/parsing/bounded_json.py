@@ -8,6 +8,9 @@ from serving.parsing.long_texts import LongTexts
 MAX_VALUES = 10_000
 """Values of a document; a request of 64 images in the most verbose form has under 1,000."""
 
+_MOST_BESIDE = (
+    8 * 1024 * 1024
+)  # numbers of thousands of digits, or escapes, take one call of the parser 4 to 10 ms a MiB
 _PIECE_BYTES = 1024 * 1024  # a count holds the interpreter, and others want it in between
 _BOM = b"\xef\xbb\xbf"
 
@@ -26,12 +29,14 @@ def read_json(data: bytes, what: str = "the body", max_values: int = MAX_VALUES)
     Raises:
         RequestError: it is no JSON, or is nested more than 200 deep.
         RequestTooLargeError: it may have more than ``max_values`` values. One takes 16 to 200 bytes of memory, though
-            often only two of the document.
+            often only two of the document. Or it has more than 8 MiB beside long texts.
     """
     if count_values(data) > max_values:
         raise RequestTooLargeError(f"{what} has more than the {max_values} values that are allowed")
+    texts = LongTexts(data)
+    if len(texts.document) > _MOST_BESIDE:
+        raise RequestTooLargeError(f"{what} has more than the {_MOST_BESIDE} bytes that are allowed beside photos")
     try:
-        texts = LongTexts(data)
         return texts.put_back(from_json(texts.document.removeprefix(_BOM), allow_inf_nan=False))
     except ValueError as error:
         raise RequestError(f"{what} is no JSON: {error}") from None

@@ -7,10 +7,14 @@ through in pieces, and not copied.
 from collections.abc import Iterator
 from secrets import token_hex
 
-_LONG_BYTES = 64 * 1024
+_LONG_BYTES = 16 * 1024
 _PIECE_BYTES = 256 * 1024
-_MOST_TEXTS = 20_000  # that are looked at; what has more is no photo, or no JSON
-_ESCAPES = {b"/": b"/", b"n": b"\n", b"r": b"\r", b"t": b"\t"}  # PHP writes `\/`; others break lines
+_MOST_MARKS = 40_000  # quotation marks that are looked at; what has more is no photo, or no JSON
+_RUN_BYTES = 64  # looked at first, as runs of backslashes are short
+# PHP writes `\/`, .NET `\u002B`, Gson `\u003d`; others break lines.
+_ESCAPES = {b"/": b"/", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_ESCAPES |= {b"u002B": b"+", b"u002b": b"+", b"u003D": b"=", b"u003d": b"="}
+_LONGEST_ESCAPE = 6
 
 
 class LongTexts:
@@ -21,7 +25,7 @@ class LongTexts:
     """
 
     def __init__(self, document: bytes) -> None:
-        """Cuts them out: those without escapes, or with no others than of slashes and white space."""
+        """Cuts them out: those without escapes, or with no others than of base64's signs and white space."""
         self._token = token_hex(8)
         self._texts: list[memoryview] = []
         kept, done = list[bytes](), 0
@@ -48,14 +52,20 @@ class LongTexts:
 
 def _long(document: bytes) -> Iterator[tuple[int, int]]:
     """Where long texts begin and end, between their quotation marks."""
-    start = _find(document, b'"', 0) + 1
-    for _ in range(_MOST_TEXTS):
-        end = _end(document, start) if start else -1
-        if end < 0:
+    marks = _marks(document)
+    for start, end in zip(marks, marks, strict=False):
+        if end - start > _LONG_BYTES and document[end + 1 : end + 17].lstrip()[:1] != b":":
+            yield start + 1, end
+
+
+def _marks(document: bytes) -> Iterator[int]:
+    """Where texts begin and end; marks within them, behind a backslash, are looked at too, and all are few."""
+    at = -1
+    for _ in range(_MOST_MARKS):
+        if (at := _find(document, b'"', at + 1)) < 0:
             return
-        if end - start >= _LONG_BYTES and document[end + 1 : end + 17].lstrip()[:1] != b":":
-            yield start, end
-        start = _find(document, b'"', end + 1) + 1
+        if _backslashes(document, 0, at) % 2 == 0:
+            yield at
 
 
 def _find(document: bytes, mark: bytes, start: int, end: int | None = None) -> int:
@@ -66,20 +76,13 @@ def _find(document: bytes, mark: bytes, start: int, end: int | None = None) -> i
     return -1
 
 
-def _end(document: bytes, start: int) -> int:
-    """The quotation mark that closes a text; -1: none does."""
-    end = _find(document, b'"', start)
-    while end >= 0 and _backslashes(document, start, end) % 2:
-        end = _find(document, b'"', end + 1)
-    return end
-
-
 def _backslashes(document: bytes, start: int, end: int) -> int:
     """How many stand right before ``end``."""
-    first = end
+    first, size = end, _RUN_BYTES
     while first > start and document[first - 1] == ord("\\"):
-        at = max(start, first - _PIECE_BYTES)
+        at = max(start, first - size)
         first = at + len(document[at:first].rstrip(b"\\"))
+        size = min(2 * size, _PIECE_BYTES)
     return end - first
 
 
@@ -90,8 +93,7 @@ def _unescaped(document: bytes, start: int, end: int) -> memoryview | None:
     pieces = list[bytes]()
     at = start
     while at < end:
-        stop = min(end, at + _PIECE_BYTES)
-        stop += _backslashes(document, at, stop) % 2  # an escape stays whole
+        stop = _between_escapes(document, at, min(end, at + _PIECE_BYTES))
         piece = document[at:stop]
         for letter, meant in _ESCAPES.items():
             piece = piece.replace(b"\\" + letter, meant)
@@ -100,3 +102,10 @@ def _unescaped(document: bytes, start: int, end: int) -> memoryview | None:
         pieces.append(piece)
         at = stop
     return memoryview(b"".join(pieces))
+
+
+def _between_escapes(document: bytes, at: int, stop: int) -> int:
+    """Where a piece may end, as an escape stays whole."""
+    last = document.rfind(b"\\", max(at, stop - _LONGEST_ESCAPE + 1), stop)
+    first = last + 1 - _backslashes(document, at, last + 1)
+    return first if last >= 0 and first > at else stop

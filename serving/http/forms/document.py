@@ -7,6 +7,7 @@ beside it comes back.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal
 
 from models.counted import counted
@@ -154,6 +155,8 @@ def _scalar(value: object, place: str) -> Key:
         raise RequestError(f"{place} is {_kind(value)}; it may be text, a number, true, false or null")
     if isinstance(value, memoryview):
         return bytes(value).decode(errors="replace")
+    if isinstance(value, float) and not isfinite(value):  # which could not come back as JSON
+        raise RequestError(f"{place} is too large a number")
     return value  # type: ignore[return-value]  # JSON has nothing else
 
 

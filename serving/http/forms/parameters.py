@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from models.errors import RequestError
-from models.wrong_value import explain
+from models.wrong_value import TOO_LONG, explain
 from serving.parsing.nearest import nearest
 from serving.upright.tasks import Method
 
@@ -70,6 +70,8 @@ class PredictParameters(Parameters):
 
 
 def _joined(value: object) -> object:
+    if isinstance(value, list) and any(isinstance(one, memoryview) for one in value):
+        raise ValueError(f"is {TOO_LONG}")
     return ",".join(map(str, value)) if isinstance(value, list) else value
 
 

@@ -98,6 +98,18 @@ def test_a_key_comes_back_beside_its_answer(client, b64, answer, key):
     assert (bad["error_type"], bad["key"]) == ("UnsupportedImageError", key)
 
 
+def test_a_key_that_json_has_no_room_for_is_refused(client, b64):
+    """1e400 is read as infinity, which is no JSON."""
+    body = json.dumps({"instances": [{"b64": b64, "key": "here"}]}).replace('"here"', "1e400")
+    assert refusal(client.post(ORIENTATION, content=body), 400) == "instances[0].key is too large a number"
+
+
+def test_a_long_text_in_the_place_of_a_short_one_is_told(client, b64):
+    for parameters, name in (({"exif": "a" * 20_000}, "exif"), ({"models": ["a" * 20_000]}, "models")):
+        sentence = refusal(client.post("/v1/predict", json={"image": b64, "parameters": parameters}), 400)
+        assert sentence == f"the parameter {name} is a longer text than is allowed"
+
+
 def test_keys_come_back_as_a_column(client, b64):
     outputs = client.post(ORIENTATION, json={"inputs": {"image": [b64, b64], "key": ["a", "b"]}}).json()["outputs"]
     assert outputs["key"] == ["a", "b"]

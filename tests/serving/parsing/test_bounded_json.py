@@ -43,3 +43,14 @@ def test_what_has_too_many_values_makes_none(data):
         read_json(data)
     assert tracemalloc.get_traced_memory()[1] < 5_000_000
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data", [b'["' + b"\\u0041" * 2_000_000 + b'"]', b"[" + b",".join([b"9" * 4000] * 3000) + b"]"]
+)
+def test_what_is_no_photo_is_not_long(data):
+    """Photos are kept out of the parser, which takes up to 0.4 s for the rest, in one call that nobody interrupts."""
+    with pytest.raises(RequestTooLargeError, match=r"more than the 8388608 bytes that are allowed beside photos$"):
+        read_json(data)
+    photos = json.dumps({"instances": ["A" * 17_000] * 1000}).encode()  # 17 MB
+    assert len(read_json(photos)["instances"]) == 1000

@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from base64 import b64encode
+from time import process_time
 
 import httpx
 import numpy as np
@@ -199,6 +200,14 @@ def test_exif_may_be_ignored(client, zoo):
         assert answer["outputs"][0]["data"][0].endswith(f":{label}")
 
 
+def test_a_timeout_that_is_longer_than_time_is_none(client, zoo):
+    """10^400 microseconds are a whole number, and too large for a fraction."""
+    body = json.dumps(photo_call(zoo.png("left"), parameters={"timeout": 10**400}))
+    answer = client.post(INFER, content=body)
+    assert answer.status_code == 200
+    assert answer.json()["outputs"][0]["data"] == pytest.approx(native(client, zoo.png("left")), abs=1e-6)
+
+
 def test_a_bad_image_fails_the_whole_call(client, zoo):
     response = client.post(INFER, json=photo_call(zoo.png(), b"no image", zoo.png()))
     assert response.status_code == 400
@@ -253,6 +262,8 @@ PHOTO = {"data": ["AAAA"], "shape": [1], "datatype": "BYTES"}
         ({"json": call(**PHOTO, outputs=output(binary_data=1))}, "it must be a bool"),
         ({"json": call(**PHOTO, outputs=output(shared_memory_region="x"))}, "shared memory, which is not offered"),
         ({"json": call(**PHOTO, parameters={"exif": "maybe"})}, "allowed are 'apply' and 'ignore'"),
+        ({"json": call(**PHOTO, parameters={"exif": "a" * 20_000})}, "exif is a longer text than is allowed"),
+        ({"json": call(**PHOTO, id="a" * 20_000)}, "malformed at id: is a longer text than is allowed"),
         (binary(b"\x01\x00\x00\x00", [1], "BYTES"), "ends in the middle of an element"),
         (binary(b"\x01\x00", [1], "BYTES"), "ends in the middle of an element"),
         (binary(b"123", [1, 32, 32, 3]), "calls for 3,072 elements; the data have 3"),
@@ -280,6 +291,14 @@ def test_other_errors_have_their_statuses(client):
         (504, "DeadlineExceededError", client.post(INFER, json=call(**PHOTO, parameters={"timeout": 1}))),
     ):
         assert (response.status_code, response.json()["error_type"]) == (status, error_type)
+
+
+def test_lists_that_are_no_tensors_are_not_looked_at_for_long(client):
+    """Each had been looked at on its own, before all were counted: 67 MB, 80 kB packed, for ten seconds."""
+    started = process_time()
+    response = client.post(INFER, content=b'{"inputs":[' + b'"data":[' * 6_000_000)
+    assert (response.status_code, response.json()["error_type"]) == (413, "RequestTooLargeError")
+    assert process_time() - started < 4
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
