@@ -17,7 +17,7 @@ def search(
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="Optuna's storage; by default study.db in the run's folder.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="The search's folder; by default runs/<recipe>-search.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The search's folder; by default runs/RECIPE-search.")] = None,
     allow_leaks: Annotated[
         bool, typer.Option(help="Accept near-duplicates across splits (a foreign test split).")
     ] = False,

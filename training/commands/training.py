@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from training.fitting.workers import Workers
     from training.pipeline.beginning import Run
 
+TaskName = Literal["folder", "orientation", "selfie"]
+"""One that is misspelt must not become the name of a task of folders, as a recipe's may."""
+
 _RUNS = Path("runs")
 
 
@@ -27,8 +30,8 @@ def manifest(
         Path, typer.Option("--output", "-o", help="Where to write it; photos listed there keep their split.")
     ] = Path("manifest.csv"),
     task: Annotated[
-        str, typer.Option(help="`orientation` (labels are made by turning), or any other: labels are folders.")
-    ] = "folders",
+        TaskName, typer.Option(help="Labels are folders, or with `orientation` made by turning.")
+    ] = "folder",
     own_splits: Annotated[bool, typer.Option(help="Take the test split from the folder's own manifest.csv.")] = False,
     leave_out: Annotated[
         list[str] | None, typer.Option(help="A source whose photos are the test split and nothing else; repeatable.")
@@ -66,10 +69,11 @@ def train(
         typer.Argument(metavar="[RECIPE] PHOTOS…", help="A recipe, and folders of photos or one manifest.csv."),
     ],
     task: Annotated[
-        str | None, typer.Option(help="Train without a recipe: `folder` (one for each label), or `orientation`.")
+        TaskName | None,
+        typer.Option(help="Train without a recipe: `folder` (one for each label), or `orientation` (upright photos)."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of a model without a recipe; by default the folder's.")] = None,
-    run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/<name>.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="GPUs (or CPU devices) that share each batch.")] = 1,
     workers: Annotated[
@@ -123,7 +127,7 @@ def _learn_together(run: "Run", workers: "Workers", resume: bool, mlflow: Path |
         say(f"{workers.told(workers.number)} is done; {workers.told(0)} makes the model")
 
 
-def _begin(photos: list[Path], task: str | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":
+def _begin(photos: list[Path], task: TaskName | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":
     from training.pipeline import beginning
     from training.pipeline.defaults import begin_by_task
 

@@ -43,6 +43,7 @@ def test_every_command_says_what_it_is_for(loupe_train, command):
     result = loupe_train(command, "--help")
     assert result.exit_code == OK
     assert f"Usage: loupe-train {command}" in plain(result.output)
+    assert "runs/." not in result.output, "what stands in angle brackets is dropped as HTML"
 
 
 def test_help_comes_without_tensorflow():
@@ -63,6 +64,8 @@ def test_help_comes_without_tensorflow():
         ("import", onnx.__file__, "--labels", "a,b"),
         ("import", "m.onnx", "--name", "x", "--labels", "a,b", "--size", "8", "--layout", "hwc"),
         ("publish", "run", "--version", "0"),
+        ("train", "--task", "foldr", "photos"),
+        ("manifest", "--task", "orientaton", "photos"),
     ],
 )
 def test_wrong_use_ends_with_2(loupe_train, arguments):

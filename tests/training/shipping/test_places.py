@@ -176,6 +176,13 @@ def test_what_goes_to_the_cache_comes_back_as_it_was(published, cache, loupe_tra
     assert (tmp_path / "to/orientation/1/model.onnx").read_bytes() == published.read_bytes()
 
 
+def test_what_one_of_ours_says_itself_cannot_be_told(published, loupe_train, tmp_path):
+    result = loupe_train("import", published, "--name", "mine", "--channels", "rgb", "--models", tmp_path / "to")
+    assert result.exit_code == 2
+    assert "leave out --name, --channels" in " ".join(result.output.replace("│", "").split())
+    assert not (tmp_path / "to").exists()
+
+
 @pytest.fixture
 def registry(tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="needs the extra `tracking`")
