@@ -38,6 +38,13 @@ def one_sentence() -> Iterator[None]:
         raise typer.Exit(_INTERRUPTED) from None
 
 
+def options_given(context: typer.Context) -> dict[str | None, str]:
+    """The options that stand on the command line: the parameters' names → how they are written."""
+    by = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in by.items() if source is not None and source.name == "COMMANDLINE"}
+    return {one.name: one.opts[0] for one in context.command.params if one.name in given}
+
+
 def console(*, stderr: bool = False) -> "Console":
     """Where tables go; nobody looks at a file or a pipe, so there they are as wide as they need to be."""
     from rich.console import Console

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TextIO
 
+from models.errors import RequestError
 from models.images import decode
 from models.limits import ImageLimits, Size
 from serving.commands.common import shown
@@ -17,6 +18,7 @@ from serving.commands.outcome import Outcome
 
 _SIDE = 220  # pixels of a thumbnail; 500 of them are 5 MB
 _FOLDER = Path(__file__).parent
+_TITLE = b"<title>Loupe: what would be turned</title>"
 _TURNS = {90: "↻ 90°", 180: "↻ 180°", 270: "↺ 90°"}
 
 
@@ -28,11 +30,14 @@ class Gallery:
 
         Raises:
             OSError: it cannot be written.
+            RequestError: something else is there, a person's, which would be gone.
         """
         self.path = path
         self._limits = limits
-        self._file: TextIO = path.open("w", encoding="utf-8")
         self._head, self._tail = (_FOLDER / "gallery.html").read_text(encoding="utf-8").split("<!-- photos -->")
+        if path.exists() and not _begins(path, _TITLE):
+            raise RequestError(f"{path} is something else than a page of photos to turn; name another file")
+        self._file: TextIO = path.open("w", encoding="utf-8")
         self._file.write(self._head)
 
     def add(self, outcome: Outcome, real: Path, seen: bytes) -> None:
@@ -65,6 +70,11 @@ class Gallery:
         made = BytesIO()
         image.save(made, "JPEG", quality=80)
         return b64encode(made.getvalue()).decode()
+
+
+def _begins(path: Path, title: bytes) -> bool:
+    with path.open("rb") as file:
+        return title in file.read(1000)
 
 
 def excluded_in(path: Path) -> frozenset[Path]:

@@ -13,6 +13,7 @@ from models.extras import how_to_install
 from serving.commands.choosing import choose, refusing_others
 from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence
 from serving.commands.pace import Pace
+from serving.commands.tally import tell_none
 from serving.scoring.picture import Picture
 from serving.scoring.scorer import Scorer
 from serving.scoring.sources import Source
@@ -77,6 +78,7 @@ def score(
                 asyncio.run(_score_here(settings, model, wanted, out, pace, retry_failed=retry_failed))
     pace.tell(out)
     if not pace.pictures:
+        tell_none(sources)
         raise typer.Exit(FAILED)
 
 

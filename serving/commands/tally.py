@@ -43,7 +43,7 @@ class Tally:
         tell_others(others)
 
 
-def tell_none(paths: Iterable[Path]) -> None:
+def tell_none(paths: Iterable[str | Path]) -> None:
     """Says on stderr that there was nothing to ask about."""
     told = f"There are no photos in {', '.join(map(shown, paths))}."
     console(stderr=True).print(told, soft_wrap=True, markup=False)

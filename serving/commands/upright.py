@@ -14,7 +14,15 @@ from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.undo_log import UndoLog
 from serving.commands.choosing import choose_turning
-from serving.commands.common import FAILED, DeviceOption, ModelsOption, one_sentence, progress_bar, shown
+from serving.commands.common import (
+    FAILED,
+    DeviceOption,
+    ModelsOption,
+    one_sentence,
+    options_given,
+    progress_bar,
+    shown,
+)
 from serving.commands.gallery import Gallery, excluded_in
 from serving.commands.outcome import Outcome, Report
 from serving.commands.tally import other_files, tell_none, tell_others
@@ -26,8 +34,12 @@ from serving.settings import Settings
 from serving.upright.straightening import MODEL, Straightener
 from serving.upright.tasks import Method
 
+_WITH_UNDO = ("undo", "as_json", "as_csv")
+_PAGES = (".html", ".htm")
+
 
 def upright(
+    context: typer.Context,
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH…", help="Photos, and folders of photos.", show_default=False)
     ] = None,
@@ -92,8 +104,10 @@ def upright(
     """
     if (undo is None) == (not paths):
         raise typer.BadParameter("give either PATH… or --undo LOG")
-    if undo is not None and apply:
-        raise typer.BadParameter("--undo needs no --apply")
+    if undo is not None:
+        _refuse_beside_undo(context)
+    if html is not None and html.suffix.lower() not in _PAGES:
+        raise typer.BadParameter(f"--html takes a file that ends in .html, not {shown(html)}")
     if apply and (dry_run or html is not None):
         raise typer.BadParameter("--apply is no dry run")
     if sidecars and method == "pixels":
@@ -117,6 +131,13 @@ def upright(
         raise typer.Exit(FAILED)
 
 
+def _refuse_beside_undo(context: typer.Context) -> None:
+    """Whatever would be overlooked: whoever adds --dry-run believes that nothing is put back."""
+    given = [option for name, option in options_given(context).items() if name not in _WITH_UNDO]
+    if given:
+        raise typer.BadParameter(f"--undo takes --json or --csv alone, and no {', '.join(given)}")
+
+
 def _undo(log: Path, report: Report) -> None:
     if not log.is_file():
         raise RequestError(f"there is no undo log {log}")
@@ -131,7 +152,9 @@ def _undo(log: Path, report: Report) -> None:
 def _excluded(file: Path | None) -> frozenset[Path]:
     try:
         return frozenset() if file is None else excluded_in(file)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RequestError(f"the list {file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise RequestError(f"the list {file} cannot be read: {error}") from None
 
 

@@ -43,6 +43,8 @@ def open_parts(folder: Path, versions: Mapping[str, str], *, forget_failures: bo
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _lock(folder)
+    except FileExistsError:
+        raise RequestError(f"{folder} is a file, and must be a folder") from None
     except OSError as error:
         raise RequestError(f"{folder} cannot be written: {error.strerror}") from None
     try:

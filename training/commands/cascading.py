@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.commands.given import model_file
+from training.commands.given import model_file, refuse_other_suffix
 from training.commands.parameters import SHIPPED, ModelsOption
 from training.commands.publishing import publish_file
 from training.reporting.terminal import one_sentence, say, show_metrics, show_table
@@ -27,6 +27,7 @@ def cascade(
     from training.shipping.cascading import cascaded
 
     with one_sentence():
+        refuse_other_suffix(output, ".onnx")
         first, second = model_file(small).read_bytes(), model_file(large).read_bytes()
         output.write_bytes(cascaded(first, second, Manifest.read(photos)))
         metadata = read_metadata(output.read_bytes())

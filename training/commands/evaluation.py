@@ -8,6 +8,7 @@ import typer
 
 from models.counted import counted
 from models.errors import TrainingError
+from training.commands.given import refuse_options, refuse_other_suffix
 from training.commands.parameters import RobustnessOption
 from training.reporting.terminal import one_sentence, say, show_metrics, show_sensor_answers
 
@@ -19,6 +20,7 @@ ENOUGH_FOR_PERCENTAGES = 100  # photos whose label is their camera's tag
 
 
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         Path, typer.Argument(help="A run folder (its test split is measured and stamped) or a model.onnx.")
     ],
@@ -41,8 +43,10 @@ def evaluate(
 ) -> None:
     """Measures an ONNX file, with intervals: accuracy, calibration, ranking, results by source, the worst errors."""
     with one_sentence():
+        refuse_other_suffix(json_file, ".json")
+        refuse_other_suffix(report, ".html")
         if not photos:
-            _evaluate_run(model, robustness)
+            _evaluate_run(context, model, robustness)
             return
         file = model / "model.onnx" if model.is_dir() else model
         measured = (
@@ -63,12 +67,13 @@ def evaluate(
             say(f"wrote {report}")
 
 
-def _evaluate_run(folder: Path, robustness: bool) -> None:
+def _evaluate_run(context: typer.Context, folder: Path, robustness: bool) -> None:
     from training.pipeline.beginning import open_run
     from training.pipeline.judging import evaluate_run
 
     if folder.suffix == ".onnx":
         raise TrainingError(f"on which photos? {folder} is one file: name folders of photos, or a manifest.csv")
+    refuse_options(context, ("model", "robustness"), "a run is measured on its own test split, into its folder")
     show_metrics(evaluate_run(open_run(folder), robustness=robustness))
     say(f"wrote {folder}/MODEL_CARD.md, report.html and report.png")
 

@@ -1,7 +1,10 @@
 """What a command's arguments mean: a model's file, and the photos that go with it."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 from models.errors import TrainingError
 
@@ -19,6 +22,32 @@ def model_file(model: Path) -> Path:
     if not file.is_file():
         raise TrainingError(f"there is no model {file}")
     return file
+
+
+def refuse_options(context: typer.Context, but: Collection[str], why: str) -> None:
+    """Options that would be overlooked are refused, as whoever gave them believes that they were heeded.
+
+    Args:
+        context: of the command.
+        but: the parameters that may be given.
+        why: the sentence's begin; its end names the options.
+
+    Raises:
+        typer.BadParameter: others stand on the command line.
+    """
+    given = {name for name in context.params if (by := context.get_parameter_source(name)) and by.name == "COMMANDLINE"}
+    if options := [one.opts[0] for one in context.command.params if one.name in given.difference(but)]:
+        raise typer.BadParameter(f"{why}; leave out {', '.join(options)}")
+
+
+def refuse_other_suffix(output: Path | None, suffix: str) -> None:
+    """A photo or a table must not be gone because its name stood where that of an output is asked for.
+
+    Raises:
+        TrainingError: the file's name ends in something else.
+    """
+    if output is not None and output.suffix.lower() != suffix:
+        raise TrainingError(f"what is written there is a {suffix} file; {output} does not end so")
 
 
 def repository_of(model: Path) -> Path:

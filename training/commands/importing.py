@@ -8,6 +8,7 @@ import typer
 
 from models.counted import counted
 from models.errors import TrainingError
+from training.commands.given import refuse_options
 from training.commands.parameters import SHIPPED, ModelsOption
 from training.reporting.terminal import one_sentence, say
 
@@ -102,7 +103,7 @@ def import_command(
     given = {"size": size, "mean": mean, "std": std, "fit": fit, "crop": crop, "resample": resample}
     with one_sentence(), origin_of(model) as origin:
         if origin.is_loupe_s:
-            _refuse_options(context)
+            refuse_options(context, ("model", "models"), "the file is one of Loupe's own, which says all of itself")
             path = promotion.publish(origin.file.read_bytes(), ModelRepository(models), require_metrics=False)
             say(f"published {path}")
             return
@@ -119,23 +120,6 @@ def import_command(
         data = importing.import_onnx(graph, preprocessing, foreign)
         path = promotion.publish(data, ModelRepository(models), require_metrics=False)
         say(f"published {path}; it is certain of nothing until `loupe-train calibrate {path} PHOTOS`")
-
-
-def _refuse_options(context: typer.Context) -> None:
-    """One of Loupe's own is added as it is; what would be overlooked is refused.
-
-    Raises:
-        typer.BadParameter: more was told of it than where it goes.
-    """
-    told = [name for name in context.params if name not in ("model", "models") and _is_told(context, name)]
-    if told:
-        options = ", ".join(f"--{name}" for name in told)
-        raise typer.BadParameter(f"the file is one of Loupe's own, which says all of itself; leave out {options}")
-
-
-def _is_told(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
 
 
 def _order(layout: Layout, graph: "ForeignGraph") -> Literal["nchw", "nhwc"]:

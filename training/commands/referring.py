@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from models.errors import TrainingError
-from training.commands.given import model_file, repository_of, test_photos_of
+from training.commands.given import model_file, refuse_other_suffix, repository_of, test_photos_of
 from training.commands.parameters import ModelArgument
 from training.reporting.terminal import one_sentence, say
 
@@ -34,6 +34,7 @@ def reference(
     from training.shipping.reference import ENOUGH, with_reference
 
     with one_sentence():
+        refuse_other_suffix(output, ".onnx")
         data, test = model_file(model).read_bytes(), test_photos_of(model, photos)
         count = 0 if test is None else len(test.photos)
         if test is None or count < ENOUGH:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.commands.given import model_file
+from training.commands.given import model_file, refuse_other_suffix
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption
 from training.commands.publishing import publish_file
 from training.reporting.terminal import one_sentence, say, show_metrics, show_table
@@ -34,6 +34,7 @@ def refit(
     from training.shipping.refitting import refitted
 
     with one_sentence():
+        refuse_other_suffix(output, ".onnx")
         data = model_file(model).read_bytes()
         known = Manifest.read(photos)
         task = task_of(read_metadata(data).labels)

@@ -67,7 +67,11 @@ def test_a_source_that_cannot_be_read_is_one_sentence(loupe, tree, tmp_path, sou
 
 def test_nothing_to_score_is_a_failure(loupe, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert loupe("score", "empty", "--out", "scores").exit_code == FAILED
+    nothing = loupe("score", "empty", "--out", "scores")
+    assert (nothing.exit_code, "There are no photos in empty.\n" in nothing.stderr) == (FAILED, True)
+    (tmp_path / "file").touch()
+    no_folder = loupe("score", "empty", "--out", "file")
+    assert (no_folder.exit_code, no_folder.stderr) == (FAILED, "loupe: file is a file, and must be a folder\n")
     assert loupe("score", "empty", "--out", "scores", "--model", "nobody").exit_code == USAGE
 
 

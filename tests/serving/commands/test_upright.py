@@ -117,6 +117,28 @@ def test_another_model_can_be_named(loupe, tree, zoo, tmp_path):
     assert (result.exit_code, "orientation-small" in result.stderr) == (USAGE, True)
 
 
+def test_a_dry_run_of_undo_puts_nothing_back(loupe, tree):
+    loupe("upright", tree, "--apply")
+    [log], turned = logs(tree), contents(tree)
+    result = loupe("upright", "--undo", log, "--dry-run", "--split-hard-links")
+    assert result.exit_code == USAGE
+    assert "--undo takes --json or --csv alone, and no --dry-run, --split-hard-links" in result.stderr
+    assert contents(tree) == turned
+    assert loupe("upright", "--undo", log, "--json").exit_code == OK
+
+
+def test_the_page_replaces_nothing_but_a_page_of_ours(loupe, tree, tmp_path):
+    before, mine = contents(tree), tmp_path / "mine.html"
+    photo = loupe("upright", tree, "--html", tree / "up" / "0.jpeg")
+    assert (photo.exit_code, "--html takes a file that ends in .html" in photo.stderr) == (USAGE, True)
+    mine.write_text("<title>My page</title>")
+    other = loupe("upright", tree, "--html", mine)
+    assert (other.exit_code, "is something else than a page of photos to turn" in other.stderr) == (FAILED, True)
+    assert (contents(tree), mine.read_text()) == (before, "<title>My page</title>")
+    for _ in range(2):
+        assert loupe("upright", tree, "--html", tmp_path / "page.html").exit_code == OK
+
+
 def test_a_model_that_tells_no_turns_is_a_wrong_command(loupe, tree):
     result = loupe("upright", tree, "--model", "selfie", "--apply")
     assert (result.exit_code, result.stdout, logs(tree)) == (USAGE, "", [])

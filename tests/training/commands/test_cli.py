@@ -66,10 +66,29 @@ def test_help_comes_without_tensorflow():
         ("publish", "run", "--version", "0"),
         ("train", "--task", "foldr", "photos"),
         ("manifest", "--task", "orientaton", "photos"),
+        ("evaluate", "run", "--json", "figures.json"),
     ],
 )
 def test_wrong_use_ends_with_2(loupe_train, arguments):
     assert loupe_train(*arguments).exit_code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "suffix"),
+    [
+        (("evaluate", "m.onnx", "photos", "--json"), ".json"),
+        (("evaluate", "m.onnx", "photos", "--report"), ".html"),
+        (("refit", "m.onnx", "photos.csv", "--with", "more", "-o"), ".onnx"),
+        (("reference", "m.onnx", "photos", "-o"), ".onnx"),
+        (("cascade", "m.onnx", "n.onnx", "photos.csv", "-o"), ".onnx"),
+    ],
+)
+def test_no_photo_is_written_over(loupe_train, tmp_path, arguments, suffix):
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"mine")
+    result = loupe_train(*arguments, photo)
+    assert (result.exit_code, photo.read_bytes()) == (FAILED, b"mine")
+    assert f"what is written there is a {suffix} file" in one_line(result)
 
 
 def test_the_whole_way_publishes_a_model(trained):
