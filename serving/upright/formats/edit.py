@@ -7,6 +7,9 @@ from serving.upright.formats import xmp
 from serving.upright.formats.exif import Exif
 from serving.upright.formats.orientation import UPRIGHT, swaps_sides, turned
 
+MOST_COPIES = 8
+"""Of an orientation that one file tells, each of which is read and written anew."""
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -62,3 +65,9 @@ class Edit:
     def xmp(self, packet: bytes) -> bytes:
         """The XMP packet edited, of the same length."""
         return xmp.with_orientation(packet, self.orientation)
+
+
+def refuse_copies(count: int) -> None:
+    """Raises ValueError where a file tells its orientation more often than any program writes it."""
+    if count > MOST_COPIES:
+        raise ValueError(f"it has more than {MOST_COPIES} blocks of metadata that tell an orientation")

@@ -9,12 +9,12 @@ from itertools import islice
 
 from serving.upright.formats import xmp
 from serving.upright.formats.boxes import Items, items
+from serving.upright.formats.edit import MOST_COPIES
 from serving.upright.formats.exif import PREFIX, Exif
 from serving.upright.formats.heif_room import with_room
 from serving.upright.formats.orientation import UPRIGHT, turned
 
 _TURN, _MIRROR, _EXIF, _MIME = b"irot", b"imir", b"Exif", b"mime"
-_MOST_COPIES = 8
 _TONE_MAP = b"tmap"  # made of the picture and its gain map
 _QUARTER = 90
 
@@ -82,7 +82,7 @@ def _turn_copies(file: bytearray, found: Items, clockwise: int) -> None:
     angle = next(file[found.properties[number - 1].start] & 3 for number in has if _kind(found, number) == _TURN)
     old = turned(UPRIGHT, -angle * _QUARTER)
     told = (item for item in found.places if found.primary in found.belongs_to.get(item, ()))
-    for item in islice((item for item in told if found.kinds.get(item) in (_EXIF, _MIME)), _MOST_COPIES):
+    for item in islice((item for item in told if found.kinds.get(item) in (_EXIF, _MIME)), MOST_COPIES):
         place = found.places[item]
         content = bytes(file[place.start : place.start + place.size])
         changed = _copy(found.kinds.get(item, b""), content, old, turned(old, clockwise))

@@ -7,7 +7,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from serving.upright.formats import png_text
-from serving.upright.formats.edit import Edit
+from serving.upright.formats.edit import Edit, refuse_copies
 from serving.upright.formats.exif import Exif
 from serving.upright.formats.orientation import swaps_sides
 
@@ -38,6 +38,7 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
         ImageTooLargeError: it unpacks to more than is allowed.
     """
     source = list(_chunks(data))
+    refuse_copies(sum(one.kind == _EXIF or png_text.may_tell(one.kind, one.data) for one in source))
     chunks = [_chunk(one.kind, edit.exif(one.data)) if one.kind == _EXIF else _edited(one, edit) for one in source]
     first = next(index for index, one in enumerate(chunks) if one.kind in _PIXELS)
     before, behind = chunks[:first], chunks[first:]

@@ -28,6 +28,11 @@ class _Text(NamedTuple):
     text: bytes
 
 
+def may_tell(kind: bytes, data: bytes) -> bool:
+    """Whether a chunk's name is one under which an orientation is told."""
+    return kind in _KINDS and data.split(b"\0", 1)[0] in (_XMP, *_PROFILES)
+
+
 def edited(kind: bytes, data: bytes, edit: Edit) -> bytes:
     """A chunk's data with the orientation in it edited; as it is where it tells none.
 

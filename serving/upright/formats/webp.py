@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from serving.upright.formats.edit import Edit
+from serving.upright.formats.edit import Edit, refuse_copies
 
 _HEADER = 12
 _EXIF_FLAG, _ALPHA_FLAG = 0x08, 0x10
@@ -25,7 +25,9 @@ def with_orientation(data: bytes, edit: Edit) -> bytes:
     Raises:
         ValueError, struct.error: the file is broken.
     """
-    chunks = [_edited(one, edit) for one in _chunks(data)]
+    source = list(_chunks(data))
+    refuse_copies(sum(one.kind in (b"EXIF", b"XMP ") for one in source))
+    chunks = [_edited(one, edit) for one in source]
     if chunks[0].kind != b"VP8X":
         chunks.insert(0, _extended(chunks[0]))
     if not any(one.kind == b"EXIF" for one in chunks):
