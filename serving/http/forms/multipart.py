@@ -23,6 +23,7 @@ PART = "image"
 """The name of the file parts in the documentation; any other is as good."""
 
 _MAX_TEXTS = 32
+_SPARE_MARKS = 1000  # boundaries that may stand where they end no part, by chance or malice; each takes 2 us
 _LONGEST_TEXT = 1000  # of a text that may be a parameter
 _FILE_EXAMPLE = f"curl --form {PART}=@photo.jpg"
 
@@ -57,7 +58,7 @@ async def read_multipart(content_type: str, chunks: AsyncIterator[bytes], max_im
     Raises:
         ImageTooLargeError: a part has more bytes.
         RequestError: the form is malformed, or holds texts but no image.
-        RequestTooLargeError: it has more images, or more than 32 texts.
+        RequestTooLargeError: it has more images, more than 32 texts, or more parts than both.
     """
     _, options = parse_options_header(content_type)
     if not (boundary := options.get(b"boundary")):
@@ -67,8 +68,9 @@ async def read_multipart(content_type: str, chunks: AsyncIterator[bytes], max_im
         )
     reading = _Reading(max_images, limits, _charset(options.get(b"charset", b"utf-8")))
     try:
-        parser = MultipartParser(boundary, reading.callbacks)
+        parser, mark = MultipartParser(boundary, reading.callbacks), b"\r\n--" + boundary
         async for chunk in chunks:
+            reading.refuse_marks(chunk.count(mark))
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
@@ -81,12 +83,19 @@ async def read_multipart(content_type: str, chunks: AsyncIterator[bytes], max_im
 
 
 class _Reading:
-    """What python-multipart tells, gathered; all in memory, as photos of others belong on no disk."""
+    """What python-multipart tells, gathered; all in memory, as photos of others belong on no disk.
+
+    Attributes:
+        form: what is complete of it.
+        ended: whether the closing boundary came.
+    """
 
     def __init__(self, max_images: int, limits: ImageLimits, charset: str) -> None:
         self.form = Form()
         self.ended = False
         self._max_images = max_images
+        self._max_parts = max_images + _MAX_TEXTS
+        self._parts = self._marks = 0
         self._limits = limits
         self._charset = charset
         self._texts = 0
@@ -107,7 +116,11 @@ class _Reading:
         }
 
     def _on_part_begin(self) -> None:
+        """Files that nobody chose are parts too, and no images."""
         self._part = _Part()
+        self._parts += 1
+        if self._parts > self._max_parts:
+            raise self._too_many()
 
     def _add_to_header(self, which: int, data: bytes) -> None:
         self._header[which] += data
@@ -148,6 +161,19 @@ class _Reading:
         if self._texts > _MAX_TEXTS:
             raise RequestTooLargeError(f"the form has more than the {_MAX_TEXTS} text parts that are allowed")
         self.form.texts[name] = data[:_LONGEST_TEXT].decode(self._charset, "replace")
+
+    def refuse_marks(self, more: int) -> None:
+        """Counts boundaries before they are read, wherever they stand.
+
+        Raises:
+            RequestTooLargeError: there are more than all parts can have.
+        """
+        self._marks += more
+        if self._marks > self._max_parts + _SPARE_MARKS:
+            raise self._too_many()
+
+    def _too_many(self) -> RequestTooLargeError:
+        return RequestTooLargeError(f"the form has more than the {self._max_parts} parts that are allowed")
 
     def _refuse_more(self) -> None:
         if len(self.form.images) >= self._max_images:
