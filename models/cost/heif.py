@@ -9,12 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 
+from models.cost.av1 import frame_pixels
 from models.cost.cost import Cost, Parts, whole_bytes
 from models.limits import ImageLimits, Size
 
 _PIXEL_BYTES, _S_PER_PIXEL, _S_PER_BYTE, _S_PER_PART = 14, 60e-9, 60e-9, 1e-6
 _EXTENT, _ITEM, _MADE_OF, _PROPERTIES, _HAS = b"ispe", b"infe", b"dimg", b"ipco", b"ipma"
-_REFERENCES = b"iref"
+_REFERENCES, _PLACES, _AV1, _FILM = b"iref", b"iloc", b"av01", b"moov"
+_UNTOLD_S = 0.1  # of a frame whose size nobody knows: so that it gets a process, with limits of its own
 _HEAD, _FULL = 8, 4  # bytes of a box's size and kind; of its version and flags
 
 
@@ -35,7 +37,14 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     decoded = max(pixels, sum(areas.get(tile, pixels) for tile in tiles))
     repeats = max(Counter(tiles).values(), default=1)
     seconds = len(data) * _S_PER_BYTE * repeats + decoded * _S_PER_PIXEL + parts.count * _S_PER_PART
-    return Cost(pixels, whole_bytes(width, height, at_least, parts, _PIXEL_BYTES), seconds, seconds)
+    memory = whole_bytes(width, height, at_least, parts, _PIXEL_BYTES)
+    if _AV1 in data:
+        frame = _frame_pixels(data, parts)
+        limits.refuse_pixels(frame or 0, f"a frame of {frame} pixels")
+        hidden = max(0, (frame or 0) - pixels)
+        memory, seconds = memory + hidden * _PIXEL_BYTES, seconds + hidden * _S_PER_PIXEL
+        seconds = max(seconds, _UNTOLD_S) if frame is None else seconds
+    return Cost(pixels, memory, seconds, seconds)
 
 
 def _found(data: bytes, wanted: bytes, parts: Parts) -> Iterator[int]:
@@ -119,3 +128,47 @@ def _associations(data: bytes, at: int, parts: Parts) -> Iterator[tuple[int, lis
         numbers = struct.unpack_from(f">{has}{kind}", data, position)
         position += struct.calcsize(f">{has}{kind}")
         yield item, [number & most for number in numbers]
+
+
+def _frame_pixels(data: bytes, parts: Parts) -> int | None:
+    """Of the largest frame of any AV1 item; None where that cannot be told."""
+    wanted = {number for at in _found(data, _ITEM, parts) for number, kind in [_item(data, at)] if kind == _AV1}
+    try:
+        places = [place for at in _found(data, _PLACES, parts) for place in _places(data, at, parts)]
+    except (struct.error, IndexError):
+        return None
+    known = [place for place in places if place[0] in wanted]
+    if _FILM in data or len(known) != len(wanted) or {number for number, _, _ in known} != wanted:
+        return None
+    frames = [frame_pixels(data[start : start + size]) for _, start, size in known]
+    return None if None in frames else max((frame for frame in frames if frame is not None), default=None)
+
+
+def _item(data: bytes, at: int) -> tuple[int, bytes]:
+    """Its number, which has four bytes in newer boxes, and its kind."""
+    wide = data[at + 4 : at + 5] == b"\3"
+    behind = at + (12 if wide else 10)
+    return int.from_bytes(data[at + 8 : behind], "big"), data[behind + 2 : behind + 6]
+
+
+def _places(data: bytes, at: int, parts: Parts) -> Iterator[tuple[int, int, int]]:
+    """Yields each item, where it begins in the file, and its bytes; those in several pieces have none."""
+    version, sizes = data[at + 4], int.from_bytes(data[at + 8 : at + 10], "big")
+    of_offset, of_length, of_base, of_index = (sizes >> shift & 0xF for shift in (12, 8, 4, 0))
+    head = ">I" if version > 1 else ">H"
+    (count,) = struct.unpack_from(head, data, at + 10)
+    position = at + 10 + struct.calcsize(head)
+    for _ in range(count):
+        parts.add()
+        (item,) = struct.unpack_from(head, data, position)
+        position += struct.calcsize(head)
+        method = data[position + 1] & 0xF if version else 0
+        position += 4 if version else 2  # the method, and a file of which there is one
+        base = int.from_bytes(data[position : position + of_base], "big")
+        (extents,) = struct.unpack_from(">H", data, position + of_base)
+        position += of_base + 2
+        first = position + (of_index if version else 0)
+        start = base + int.from_bytes(data[first : first + of_offset], "big")
+        size = int.from_bytes(data[first + of_offset : first + of_offset + of_length], "big")
+        position += extents * (first - position + of_offset + of_length)
+        yield (item, start, size) if method == 0 and extents == 1 else (item, 0, 0)

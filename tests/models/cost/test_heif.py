@@ -1,4 +1,4 @@
-"""HEIC pictures that are made of tiles, each place of which may name the same one."""
+"""HEIC pictures of tiles, each place of which may name the same one; AVIFs that are not what they tell."""
 
 import struct
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.cost import Cost, estimate
-from models.errors import ImageError
+from models.errors import ImageError, ImageTooLargeError
 from models.images import Size, decode
+from models.limits import MEGAPIXEL, ImageLimits
 
 SMALL, SIDE = Size(64, 64), 512
 GRID, TILE = 1, 2
@@ -92,14 +93,50 @@ def test_tiles_whose_size_is_not_told_count_as_the_largest_picture_of_the_file()
     assert unknown.seconds == pytest.approx(known.seconds, rel=0.001)
 
 
+def avif(side: int, told: int | None = None, mode: str = "RGB", **options: object) -> bytes:
+    """A square, and what its container tells of it."""
+    buffer = BytesIO()
+    Image.new(mode, (side, side), 90).save(buffer, "AVIF", speed=10, **options)
+    extent = struct.pack(">II", side, side)
+    return buffer.getvalue().replace(extent, struct.pack(">II", told or side, told or side))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_an_avif_is_as_large_as_its_frame(mode):
+    honest = estimate(avif(640, mode=mode, exif=b"Exif\0\0MM\0*\0\0\0\x08" + bytes(6)), SMALL)
+    assert (honest.pixels, honest.seconds < 0.05) == (640 * 640, True)
+    hidden = estimate(avif(2000, 640, mode), SMALL)
+    assert hidden.pixels == 640 * 640
+    assert hidden.bytes > honest.bytes + 10 * (2000 * 2000 - 640 * 640)
+    assert hidden.held_s > 0.2
+
+
+def test_an_avif_with_a_frame_beyond_the_limit_is_refused():
+    """4 kB with a frame of 16,000 x 16,000 took a second of a thread and 520 MB that nobody had counted."""
+    with pytest.raises(ImageTooLargeError, match="a frame of 4000000 pixels; at most 1 megapixels are allowed"):
+        estimate(avif(2000, 64), SMALL, ImageLimits(max_pixels=MEGAPIXEL))
+
+
+def test_an_avif_that_does_not_tell_its_frame_s_size_gets_a_process():
+    film = BytesIO()
+    frames = [Image.new("RGB", (64, 64), color) for color in ("red", "teal")]
+    frames[0].save(film, "AVIF", save_all=True, append_images=frames[1:])
+    file = avif(64)
+    twice = file[: file.index(b"mdat") - 4] + file[file.index(b"iloc") - 4 :]
+    for untold in (film.getvalue(), file.replace(b"iloc", b"ilok"), twice, file[:-5]):
+        assert estimate(untold, SMALL).held_s == 0.1
+    assert estimate(file, SMALL).held_s < 0.001
+
+
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_a_damaged_file_has_a_cost_or_is_refused(data):
-    changed = bytearray(FILE)
-    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, len(FILE) - 1), st.integers(0, 255)), max_size=8)):
+    changed = bytearray(data.draw(st.sampled_from(FILES)))
+    last = len(changed) - 1
+    for at, byte in data.draw(st.lists(st.tuples(st.integers(0, last), st.integers(0, 255)), max_size=8)):
         changed[at] = byte
     with suppress(ImageError):
         assert isinstance(estimate(bytes(changed), SMALL), Cost)
 
 
-FILE = tiled(3, 3, 3 * SIDE, 3 * SIDE)
+FILES = [tiled(3, 3, 3 * SIDE, 3 * SIDE), avif(64)]
