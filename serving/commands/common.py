@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import category
 
 import typer
 
@@ -75,5 +76,6 @@ def progress_bar(*, beside_lines: bool = False) -> "Progress":
 
 
 def shown(name: str | Path) -> str:
-    """A file's name as it can be printed: bytes that are no text become question marks."""
-    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    """A file's name as it can be printed: what is no text, and what a terminal would obey, become question marks."""
+    text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join("\N{REPLACEMENT CHARACTER}" if category(one) == "Cc" else one for one in text)

@@ -118,7 +118,7 @@ class Report:
         out.print(f"{counted(total, 'photo')}{': ' * bool(told)}{told}.", soft_wrap=True)
         for action in ("skipped", "failed"):
             for why, count in self._reasons[action].most_common(_REASONS):
-                out.print(f"  {count:,} {_COUNTED[action]}: {why}", soft_wrap=True, markup=False)
+                out.print(f"  {count:,} {_COUNTED[action]}: {shown(why)}", soft_wrap=True, markup=False)
 
     def _table(self, action: Action) -> Table:
         table = Table(title=_TITLES[action], title_justify="left", title_style="bold", box=None, pad_edge=False)
@@ -131,7 +131,7 @@ class Report:
         elif explained:
             table.add_column("reason", overflow="fold")
         for outcome in self._shown[action]:
-            told = _said(outcome) if asked else (escape(outcome.reason),) if explained else ()
+            told = _said(outcome) if asked else (escape(shown(outcome.reason)),) if explained else ()
             table.add_row(escape(shown(outcome.file)), *told)
         if (more := self.counts[action] - len(self._shown[action])) > 0:
             table.add_row(f"… and {more:,} more; --csv or --json lists all")

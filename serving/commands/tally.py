@@ -52,7 +52,7 @@ def tell_none(paths: Iterable[str | Path]) -> None:
 def tell_others(others: Counter[str]) -> None:
     """Says on stderr how many files of which other kind there are."""
     if others:
-        kinds = [f"{count:,} {kind or 'without a suffix'}" for kind, count in others.most_common(_KINDS)]
+        kinds = [f"{count:,} {shown(kind) or 'without a suffix'}" for kind, count in others.most_common(_KINDS)]
         more = f" and {counted(len(others) - _KINDS, 'more kind')}" * (len(others) > _KINDS)
         told = f"Not asked about, as of other kinds: {', '.join(kinds)}{more}."
         console(stderr=True).print(told, soft_wrap=True, markup=False)

@@ -51,3 +51,14 @@ def test_no_bar_mixes_with_lines_on_one_terminal(told, tree, command, form):
     lines, terminal = told(Terminal(), command, tree, form)
     assert len(lines) == 12 + (form == "--csv")
     assert "12/12" not in terminal
+
+
+@pytest.mark.parametrize("command", ["upright", "predict"])
+def test_a_file_s_name_gives_a_terminal_no_orders(told, tree, command):
+    (tree / "left" / "0.jpeg").rename(tree / "left" / "\x1b]0;a title\x07\x9b31m\nred 📷.jpeg")
+    (tree / "notes.\x1b[31m").touch()
+    lines, terminal = told(StringIO(), command, tree)
+    assert "of other kinds: 1 .�[31m." in terminal
+    assert any("left/�]0;a title��31m�red 📷.jpeg" in line for line in lines)
+    assert not set("\x1b\x07\x9b") & set("".join(lines))
+    assert "a title" not in terminal
