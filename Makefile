@@ -86,7 +86,7 @@ fix: .venv-dev/synced-dev  ## formats, and repairs what lint can repair
 	$(dev)/ruff check --fix
 	$(dev)/ruff format
 
-train: .venv-dev/synced-dev  ## trains a recipe: RECIPE=training/recipes/….toml
+train: .venv-dev/synced-dev  ## trains a recipe: RECIPE=training/recipes/….toml ARGS='photos --publish'
 	$(dev)/loupe-train train $(RECIPE) $(ARGS)
 
 loadtest: .venv-dev/synced-dev  ## asks a Loupe under load, and starts one if none is named: URL=… USERS=4 DURATION=30

@@ -145,7 +145,9 @@ def main(
     pictures: Annotated[int, typer.Option(min=1, help="How many.")] = 20_000,
     model: Annotated[str, typer.Option(help="Which is asked.")] = "orientation-small",
     only: Annotated[list[str] | None, typer.Option(help="An engine; may be given again. Else all.")] = None,
-    page: Annotated[Path | None, typer.Option(help="Page whose table is written anew, as docs/scale.md.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(exists=True, help="Page whose table is written anew, as docs/scale.md.")
+    ] = None,
 ) -> None:
     """Scores a folder with each engine."""
     if unknown := set(only or ()) - commands(Path(), Path(), model).keys():

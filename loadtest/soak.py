@@ -55,7 +55,9 @@ class Sample(NamedTuple):
 @app.command()
 def run(
     minutes: Annotated[float, typer.Option(min=0.1, help="Of which the first third warms up.")] = 30,
-    models: Annotated[Path, typer.Option(help="Folder of models, one of them with two versions.")] = Path("models"),
+    models: Annotated[Path, typer.Option(exists=True, help="Folder of models, one of them with two versions.")] = Path(
+        "models"
+    ),
     rest_s: Annotated[
         float, typer.Option(min=0, help="Until the server is measured: as long as it waits for clients who left.")
     ] = 40,

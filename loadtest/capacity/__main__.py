@@ -19,8 +19,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 def plan(
     rate: Annotated[float, typer.Option(min=0, help="Pictures a second; 0: a table of all powers of ten.")] = 0,
     p99_ms: Annotated[float, typer.Option(min=0, help="In place of the inputs' target.")] = 0,
-    inputs: Annotated[Path, typer.Option(help="Costs, prices, limits.")] = INPUTS,
-    bench: Annotated[Path | None, typer.Option(help="Output of the bench, for what a picture costs.")] = None,
+    inputs: Annotated[Path, typer.Option(exists=True, help="Costs, prices, limits.")] = INPUTS,
+    bench: Annotated[
+        Path | None, typer.Option(exists=True, help="Output of the bench, for what a picture costs.")
+    ] = None,
     chart: Annotated[Path | None, typer.Option(help="Draws it there, as SVG.")] = None,
 ) -> None:
     """Tells how many replicas of which kind, at what yearly cost, and what ends first."""
@@ -41,7 +43,9 @@ def plan(
 def check(
     loads: Annotated[str, typer.Option(help="Shares of what one core can do.")] = "0.3,0.5,0.7,0.8,0.9,2,10",
     duration_s: Annotated[float, typer.Option(min=1, help="Seconds of each.")] = 20,
-    page: Annotated[Path | None, typer.Option(help="Page whose table is written anew, as docs/capacity.md.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(exists=True, help="Page whose table is written anew, as docs/capacity.md.")
+    ] = None,
 ) -> None:
     """Compares the model with a server of ours, in a table."""
     found = table(list(check_loads([float(load) for load in loads.split(",")], duration_s)))

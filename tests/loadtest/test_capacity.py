@@ -91,6 +91,8 @@ def test_costs_come_from_a_bench(tmp_path):
     assert read(bench=file).service.seconds == (0.004, 0.008, 0.04)
     done = CliRunner().invoke(app, ["plan", "--rate", "1000", "--bench", str(file)], catch_exceptions=False)
     assert "cheapest: " in done.output
+    missing = CliRunner().invoke(app, ["plan", "--bench", str(tmp_path / "none.json")], catch_exceptions=False)
+    assert (missing.exit_code, "does not exist" in missing.output) == (2, True)
 
 
 def test_arrivals_by_chance_come_at_their_rate():
