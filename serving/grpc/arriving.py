@@ -1,7 +1,7 @@
 """Arriving: gRPC's messages take from the same budget as HTTP's bodies, from their first byte on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -24,10 +24,12 @@ _FIELDS_PER_IMAGE, _SPARE_FIELDS = 16, 1024
 class Arriving:
     """gRPC tells a message's size once it is in memory: so few arrive at once, and each counts as the largest."""
 
-    def __init__(self, bodies: Budget, settings: Settings) -> None:
+    def __init__(self, bodies: Budget, settings: Settings, most_pixels: Callable[[], int]) -> None:
+        """Receives nothing yet; ``most_pixels`` tells how many numbers the largest tensor of any model has."""
         self._bodies = bodies
         self._timeout_s = settings.request_timeout_s
         self._largest = min(settings.max_request_bytes + SPARE_BYTES, settings.max_held_bytes)
+        self._most_pixels = most_pixels
         self._max_fields = settings.max_request_images * _FIELDS_PER_IMAGE + _SPARE_FIELDS
         # Half of the budget at most, so that messages that do not come leave the rest to others; and of that no caller
         # more than half.
@@ -52,7 +54,7 @@ class Arriving:
         """
         with self._bodies.lease() as take:
             data = [await self._received(messages, take, small=small)]
-            size = parsed_bytes(data[0], kind.DESCRIPTOR, self._max_fields)
+            size = parsed_bytes(data[0], kind.DESCRIPTOR, self._max_fields, self._most_pixels())
             if not small:
                 take(size)
             try:

@@ -82,7 +82,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         self._service = service
         self._recorder = recorder
         self._keys = keys
-        self._arriving = Arriving(service.bodies, settings)
+        self._arriving = Arriving(service.bodies, settings, self._most_pixels)
         self._calls = Budget(settings.max_queued_images + SPARE_CALLS, "calls", settings.max_caller_percent)
         self._streams = {
             True: Budget(_WATCHES, "watches", _WATCHES_PERCENT),
@@ -111,6 +111,11 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         return grpc.stream_unary_rpc_method_handler(
             self._answering(handler, details.method, headers), None, handler.response_serializer
         )
+
+    def _most_pixels(self) -> int:
+        versions = (one for model in self._service.models.values() for one in model.versions.values())
+        most = max((one.pixel_bytes for one in versions), default=0)
+        return most * self._service.settings.max_request_images
 
     def _check_key(self, method: str, headers: Mapping[str, str]) -> None:
         """Tells of a caller too, if a key does; else his address will."""

@@ -22,6 +22,11 @@ _log = logging.getLogger("loupe.grpc")
 _IDLE_MS = 300_000
 
 
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """A traceback of gRPC's says that a caller whose time is up cannot be answered; the access log tells of him."""
+    return record.exc_info is None or getattr(record.exc_info[0], "__name__", "") != "ExecuteBatchError"
+
+
 def refuse_taken(settings: Settings) -> None:
     """Tells before the models are loaded what the event loop would tell too late for a clear sentence.
 
@@ -44,6 +49,7 @@ class GrpcServer:
         Raises:
             RuntimeError: the address cannot be listened on.
         """
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_is_of_use)
         self._settings = settings = service.settings
         self._health = Health(service)
         self._server = grpc.aio.server(

@@ -97,11 +97,11 @@ def test_reflections_are_few_at_a_time(both):
         unfinished.wait(TIMEOUT_S)
 
     stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    calls = [stub.ServerReflectionInfo(asked(), timeout=TIMEOUT_S) for _ in range(3)]
-    for call in calls[:2]:
+    calls = [stub.ServerReflectionInfo(asked(), timeout=TIMEOUT_S) for _ in range(2)]
+    for call in calls:
         assert next(call).list_services_response.service
     with pytest.raises(grpc.RpcError, match="one caller may hold 2"):
-        next(calls[2])
+        next(stub.ServerReflectionInfo(asked(), timeout=TIMEOUT_S))
     unfinished.set()
 
 
@@ -135,11 +135,15 @@ def counting() -> Iterator[Callable[[int], tuple[int, list[int]]]]:
                         sink.sendall(data)
                         came[0] += len(data) if counts else 0
 
+            def shut(one: socket.socket) -> None:
+                with contextlib.suppress(OSError):  # the other end may have done so
+                    one.shutdown(socket.SHUT_RDWR)
+
             def accept() -> None:
                 client, server = listener.accept()[0], socket.create_connection(("127.0.0.1", port))
                 for one in (client, server):
                     stack.callback(one.close)
-                    stack.callback(one.shutdown, socket.SHUT_RDWR)
+                    stack.callback(shut, one)
                 threading.Thread(target=pass_on, args=(client, server, True), daemon=True).start()
                 threading.Thread(target=pass_on, args=(server, client, False), daemon=True).start()
 
@@ -191,6 +195,19 @@ def test_millions_of_empty_photos_are_refused_before_one_is_made(both):
     wait_for(lambda: held(client) == 0)
 
 
+@pytest.mark.parametrize("field", [0x1A, 0x22, 0x2A])
+def test_millions_of_numbers_are_refused_before_one_is_made(both, field):
+    """A shape of 20 million extents, 20 kB of gzip, stopped the event loop for 1.2 s and took 945 MB."""
+    client, channel = both()
+    numbers = bytes([field]) + varint(4_000_000) + bytes(4_000_000)
+    contents = numbers if field == 0x1A else b"\x2a" + varint(len(numbers)) + numbers
+    tensor = b"\x0a\x05image\x12\x05UINT8" + contents
+    message = b"\x0a\x0borientation\x2a" + varint(len(tensor)) + tensor
+    with pytest.raises(grpc.RpcError, match="the message has more numbers than any call takes"):
+        channel.unary_unary(INFER)(message, timeout=TIMEOUT_S)
+    wait_for(lambda: held(client) == 0)
+
+
 @pytest.mark.parametrize("message", [b"\xff", b"\x0a\x7f", b"\x0b\x0c", b"\x0a\x01\xff", b"\x80" * 20])
 def test_a_message_that_is_none_is_an_invalid_argument(both, message):
     _, channel = both()
@@ -234,15 +251,15 @@ def test_what_a_message_takes_is_counted_on_the_wire(photos, numbers):
     request = photo_call(*photos)
     request.inputs[0].contents.uint_contents.extend(numbers)
     data = request.SerializeToString()
-    size = parsed_bytes(data, INFER_REQUEST, 1000)
+    size = parsed_bytes(data, INFER_REQUEST, 1000, 64)
     assert size >= len(data) + 4 * len(numbers) + 16 * len(photos)
     with pytest.raises(RequestTooLargeError, match="more than the 3 fields"):
-        parsed_bytes(data, INFER_REQUEST, 3)
+        parsed_bytes(data, INFER_REQUEST, 3, 64)
 
 
 @given(st.binary(max_size=100))
 def test_no_bytes_upset_the_count(data):
     try:
-        assert parsed_bytes(data, INFER_REQUEST, 50) >= len(data)
+        assert parsed_bytes(data, INFER_REQUEST, 50, 64) >= len(data)
     except (RequestError, RequestTooLargeError):
         return

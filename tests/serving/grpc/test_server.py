@@ -1,5 +1,6 @@
 """gRPC as its stubs see it; tests/serving/protocols/clients/ proves it with clients that others wrote."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hypothesis import given, settings
@@ -139,6 +141,15 @@ def test_a_deadline_is_kept(serve_grpc, zoo):
     stub = GRPCInferenceServiceStub(serve_grpc(request_timeout_s=0.05, threads=1))
     code, sentence = code_of(lambda: stub.ModelInfer(photo_call(zoo.png(size=(6000, 6000))), timeout=TIMEOUT_S))
     assert (code, sentence) == (grpc.StatusCode.DEADLINE_EXCEEDED, "there was no answer within 0.05 s")
+
+
+@pytest.mark.parametrize(("error", "kept"), [(cygrpc.ExecuteBatchError("gone"), False), (ValueError("ours"), True)])
+def test_callers_whose_time_is_up_leave_no_traceback(serve_grpc, error, kept):
+    """Whoever calls with a deadline of milliseconds had written two kilobytes of error into the log each time."""
+    serve_grpc()
+    log = logging.getLogger("grpc._cython.cygrpc")
+    record = log.makeRecord(log.name, logging.ERROR, "", 0, "raised", (), (type(error), error, None))
+    assert bool(log.filter(record)) is kept
 
 
 def test_a_message_that_does_not_come_is_given_up(serve_grpc):
