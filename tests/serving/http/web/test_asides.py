@@ -38,7 +38,10 @@ def test_a_correction_says_what_is_kept_and_is_kept(visits, house, page_models, 
     expect(page.locator(".correcting")).to_contain_text(
         "the server keeps its fingerprint and what you say, not the photo"
     )
-    page.get_by_label("What is right, by orientation").select_option("left")
+    choice = page.get_by_label("What is right, by orientation")
+    assert choice.evaluate("one => getComputedStyle(one).fontFamily === getComputedStyle(document.body).fontFamily")
+    assert choice.bounding_box()["height"] >= 40, "a finger hits it"
+    choice.select_option("left")
     page.locator(".correcting form").first.get_by_role("button").click()
     expect(page.locator(".correcting")).to_contain_text("It is kept that “left” is right.")
     [answer] = kept.rglob("*.json")
