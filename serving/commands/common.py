@@ -1,5 +1,6 @@
 """What the commands share: options, exit statuses, and errors as one sentence."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # it takes 0.1 s, and the server prints neither
 FAILED = 1
 """Exit status: a file failed, or nothing could begin."""
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _AS_WIDE_AS_NEEDED = 10_000  # characters
 _INTERRUPTED = 130  # as shells have it for SIGINT
 
@@ -28,11 +30,16 @@ DeviceOption = Annotated[DeviceName | None, typer.Option("--device", help="Where
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """An expected error is one sentence on stderr, not a traceback; so is Ctrl-C."""
+    """An expected error is one sentence on stderr, not a traceback; so are Ctrl-C, and a full disk."""
     try:
         yield
     except LoupeError as error:
         typer.echo(f"loupe: {error}", err=True)
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        typer.echo(f"loupe: {error.filename or 'what is told'} cannot be written: {error.strerror}", err=True)
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         typer.echo("loupe: stopped", err=True)

@@ -114,8 +114,8 @@ def upright(
         raise typer.BadParameter("--sidecars changes no pixels")
     if as_json and as_csv:
         raise typer.BadParameter("give --json or --csv, not both")
-    report = Report("json" if as_json else "csv" if as_csv else "table")
     with one_sentence():
+        report = Report("json" if as_json else "csv" if as_csv else "table")
         if undo is not None:
             _undo(undo, report)
         else:
