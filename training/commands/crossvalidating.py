@@ -29,21 +29,21 @@ def crossval(
     learn_from: Annotated[
         float, typer.Option(min=0, max=1, help="Learn from this share of those sources: for a learning curve.")
     ] = 1.0,
-    run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/<name of the recipe>.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/RECIPE.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted one stopped.")] = False,
 ) -> None:
     """Trains a recipe once for each fold of sources; `train` on the same run folder heeds what that showed."""
     from training.fitting.recipe import Recipe
     from training.photos.scan import listed
     from training.photos.tasks import task_named
-    from training.pipeline.beginning import begin
+    from training.pipeline.beginning import lay_out
 
     with one_sentence():
         folder = run or _RUNS / recipe.stem
-        known = listed(photos, task_named(Recipe.read(recipe).task))
+        asked = Recipe.read(recipe)
+        known = listed(photos, task_named(asked.task))
         whole, fresh = _joined(known, beside or [], over, recipe)
-        whole.write(folder / "manifest.csv")
-        current = begin(recipe, [folder / "manifest.csv"], folder)
+        current = lay_out(asked, recipe.read_bytes(), whole, folder)
         show_counts(current.manifest)
         import_keras()
         from training.pipeline.crossval import cross_validated, figures

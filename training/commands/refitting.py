@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from models.errors import TrainingError
 from training.commands.given import model_file, refuse_other_suffix
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption
 from training.commands.publishing import publish_file
@@ -35,17 +36,20 @@ def refit(
 
     with one_sentence():
         refuse_other_suffix(output, ".onnx")
+        listed = output.with_suffix(".csv")
+        if listed.resolve() == photos.resolve():
+            raise TrainingError(f"{photos} would be replaced by all photos; name another --output")
         data = model_file(model).read_bytes()
         known = Manifest.read(photos)
         task = task_of(read_metadata(data).labels)
         both = joined(known, fresh, task)
-        both.write(output.with_suffix(".csv"))
         new = frozenset(photo.source for photo in both.photos) - {photo.source for photo in known.photos}
         found = refitted(data, both, new, folds, limits)
+        both.write(listed)
         output.write_bytes(found.data)
         if found.metadata.metrics:
             show_metrics(found.metadata.metrics)
         show_table(("", ""), list(found.metadata.training.items())[-3:])
-        say(f"wrote {output} and {output.with_suffix('.csv')}")
+        say(f"wrote {output} and {listed}")
         if publish:
-            publish_file(output, models, photos=[output.with_suffix(".csv")])
+            publish_file(output, models, photos=[listed])

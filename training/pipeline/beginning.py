@@ -44,18 +44,31 @@ def begin(recipe: Path, photos: Sequence[Path], folder: Path, *, allow_leaks: bo
     Raises:
         TrainingError: the recipe is wrong, there are too few photos or labels, or near-duplicates cross splits.
     """
-    run_folder = RunFolder(folder)
-    task = task_named(Recipe.read(recipe).task)
-    manifest = listed(photos, task)
+    known = Recipe.read(recipe)
+    manifest = listed(photos, task_named(known.task))
+    return lay_out(known, recipe.read_bytes(), manifest, folder, allow_leaks=allow_leaks)
+
+
+def lay_out(recipe: Recipe, text: bytes, manifest: Manifest, folder: Path, *, allow_leaks: bool = False) -> Run:
+    """As ``begin``, of what is read already. What is wrong is told before an earlier run's files are replaced.
+
+    Args:
+        recipe: what to do.
+        text: the same, as TOML.
+        manifest: of the photos.
+        folder: see ``begin``.
+        allow_leaks: see ``begin``.
+
+    Raises:
+        TrainingError: see ``begin``.
+    """
     if not allow_leaks:
         check_leakage(manifest)
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest.write(run_folder.manifest)
-    if recipe.resolve() != run_folder.recipe.resolve():
-        run_folder.recipe.write_bytes(recipe.read_bytes())
-    run = open_run(folder)
+    run = Run(RunFolder(folder), recipe, manifest, folder.parent / "cache")
     _check_before_hours_of_training(run)
-    return run
+    manifest.write(run.folder.manifest)
+    run.folder.recipe.write_bytes(text)
+    return open_run(folder)
 
 
 def _check_enough_of_each(run: Run) -> None:

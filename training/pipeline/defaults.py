@@ -9,7 +9,6 @@ import numpy as np
 from models.images import Size
 from models.preprocessing import Preprocessing
 from training.fitting.recipe import Architecture, Fit, Recipe
-from training.fitting.run_folder import RunFolder
 from training.photos.augmentation import Augmentation
 from training.photos.manifest import Manifest
 from training.photos.scan import listed as list_photos
@@ -50,12 +49,10 @@ def begin_by_task(task: str, name: str, photos: Sequence[Path], folder: Path, *,
         TrainingError: see ``beginning.begin``.
     """
     listed = list_photos(photos, task_named(task))
-    run = RunFolder(folder)
-    listed.write(run.manifest)
     labels = sorted({photo.label for photo in listed.photos})
     recipe = default_recipe(name, task_named(task, labels), listed)
-    run.recipe.write_text("# Chosen by training/pipeline/defaults.py.\n" + recipe.to_toml(), encoding="utf-8")
-    return beginning.begin(run.recipe, [run.manifest], folder, allow_leaks=allow_leaks)
+    text = "# Chosen by training/pipeline/defaults.py.\n" + recipe.to_toml()
+    return beginning.lay_out(recipe, text.encode(), listed, folder, allow_leaks=allow_leaks)
 
 
 def _small(name: str, task: Task, manifest: Manifest, side: int) -> Recipe:

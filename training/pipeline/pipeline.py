@@ -54,10 +54,15 @@ def best_network(run: Run) -> keras.Model:
     """The best weights in a float32 network of the input's size, whatever they were trained in.
 
     Raises:
-        TrainingError: there are none yet.
+        TrainingError: there are none yet, or they are of another recipe or other labels than the folder's.
     """
     if not run.folder.best_weights.is_file():
         raise TrainingError(f"{run.folder.path} has no weights yet; `loupe-train train` makes them")
     network = new_network(run.recipe, run.task, "float32")
-    network.load_weights(run.folder.best_weights)
+    try:
+        network.load_weights(run.folder.best_weights)
+    except ValueError:  # it lists all of their numbers
+        raise TrainingError(
+            f"{run.folder.best_weights} does not fit the network of the recipe and the labels beside it; train anew"
+        ) from None
     return averaged_over_turns(network, run.recipe.export.turns)

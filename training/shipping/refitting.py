@@ -70,12 +70,14 @@ def refitted(data: bytes, photos: Manifest, fresh: frozenset[str], folds: int, l
         limits: replaces the model's.
 
     Raises:
-        TrainingError: the model is of another kind, or a split is empty.
+        TrainingError: the model is of another kind or has not the photos' labels, or a split is empty.
     """
     metadata = read_metadata(data)
     task = task_of(metadata.labels)
     if len(task.labels) != 2 or task.made_by != "folder":
         raise TrainingError(f"{metadata.name} does not tell two labels of photos apart; others cannot be refitted yet")
+    if strange := {photo.label for photo in photos.photos} - set(task.label_names):
+        raise TrainingError(f"the model has no label {min(strange)!r}; it has: {', '.join(task.label_names)}")
     asked = photos.split("train", "validation", "calibration")
     seen = _features(data, asked, metadata)
     layer, strangers = _learned(seen, asked.photos, fresh, folds, task)

@@ -12,6 +12,7 @@ from training.photos.manifest import Manifest
 from training.photos.scan import listed
 from training.photos.tasks import task_named
 from training.pipeline.beginning import begin, open_run
+from training.pipeline.defaults import begin_by_task
 from training.pipeline.pipeline import export_run
 
 
@@ -55,6 +56,21 @@ def test_what_only_a_later_step_would_trip_over_is_told_at_once(recipe, folders,
         begin(recipe, [few], run)
 
 
+def test_what_cannot_begin_leaves_an_earlier_run_as_it_was(recipe, folders, tmp_path, crops):
+    run, other = begin(recipe, [folders], tmp_path / "runs/one"), tmp_path / "other"
+    before = {path: path.read_bytes() for path in run.folder.path.iterdir()}
+    (other / "a").mkdir(parents=True)
+    crops[0].save(other / "a" / "one.png")
+    with pytest.raises(TrainingError, match="at least two labels"):
+        begin(recipe, [other], run.folder.path)
+    with pytest.raises(TrainingError, match="at least two labels"):
+        begin_by_task("folder", "one", [other], run.folder.path)
+    assert {path: path.read_bytes() for path in run.folder.path.iterdir()} == before
+    with pytest.raises(TrainingError, match="at least two labels"):
+        begin_by_task("folder", "two", [other], tmp_path / "runs/two")
+    assert not (tmp_path / "runs/two").exists()
+
+
 def test_a_split_without_photos_is_told(recipe, trained, tmp_path):
     path = tmp_path / "manifest.csv"
     trained.manifest.write(path)
@@ -93,6 +109,17 @@ def test_a_run_that_is_none_is_told(tmp_path):
 def test_a_run_without_weights_cannot_be_exported(recipe, folders, tmp_path):
     with pytest.raises(TrainingError, match="has no weights yet"):
         export_run(begin(recipe, [folders], tmp_path / "run"))
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras' first word about it
+def test_weights_of_another_recipe_are_told_without_their_numbers(trained, tmp_path, workshop):
+    folder = tmp_path / "run"
+    shutil.copytree(trained.run.path, folder)
+    recipe = folder / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("channels = 1", "channels = 3"))
+    with pytest.raises(TrainingError, match=r"best.weights.h5 does not fit the network of the recipe") as caught:
+        export_run(open_run(folder))
+    assert len(str(caught.value)) < 500
 
 
 def test_the_figures_are_those_of_the_test_photos_asked_one_by_one(trained):

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.errors import TrainingError
 from models.metadata import Label, ModelMetadata
 from models.onnx_file import graph_sha256
 from models.preprocessing import Preprocessing
@@ -106,3 +108,13 @@ def test_the_command_writes_model_and_manifest(useless, photos, folders, tmp_pat
     again = loupe_train("refit", tmp_path / "none.onnx", manifest, "--with", root)
     assert again.exit_code == 1
     assert "there is no model" in again.output
+    before = manifest.read_bytes()
+    over = loupe_train("refit", model, manifest, "--with", root, "--output", tmp_path / "old.onnx")
+    assert "would be replaced by all photos" in " ".join(over.output.split())
+    assert (manifest.read_bytes(), model.read_bytes()) == (before, useless)
+
+
+def test_photos_of_other_labels_are_told(useless, photos):
+    strange = replace(photos, photos=(*photos.photos[:-1], replace(photos.photos[-1], label="dusk")))
+    with pytest.raises(TrainingError, match=r"^the model has no label 'dusk'; it has: bright, dark$"):
+        refitted(useless, strange, frozenset(), 5)
