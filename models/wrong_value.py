@@ -33,6 +33,14 @@ _BOUNDS = {
     "literal_error": ("expected", "must be {}"),
     "enum": ("expected", "must be {}"),
 }
+_LIKE = {
+    r"^[a-z0-9][a-z0-9._-]{0,63}$": "must be 1 to 64 small letters, digits, '.', '_' or '-', no sign first",
+    r"^[0-9a-f]{64}$": "must be 64 hexadecimal digits",
+    "^/.*[^/]$": "must begin with / and not end with it, such as /loupe",
+    "^https?://.+": "must begin with http:// or https://",
+}
+"""What patterns mean, which are written for programs."""
+
 _OURS = ("value_error", "assertion_error")
 """Raised by our own validators, as whole sentences."""
 
@@ -45,7 +53,7 @@ TOO_LONG = "a longer text than is allowed"
 def wrong_value(error: ValidationError) -> str:
     """The first thing that is wrong, and where: ``at inputs.0.shape.0: must be at least 0; -1 was given``."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part)[:100] for part in first["loc"]) or "document"
+    place = ".".join(str(part)[:100] for part in first["loc"] if part != "[key]") or "document"
     return f"at {place}: {explain(first)}"
 
 
@@ -66,6 +74,8 @@ def must_be(details: Mapping[str, Any]) -> str:
         return ""
     if kind in _BOUNDS:
         key, sentence = _BOUNDS[kind]
+        if (meant := _LIKE.get(str(context.get(key)))) is not None:
+            return meant
         return sentence.format(context.get(key))
     if kind == "json_invalid":
         return f"is no JSON: {context.get('error', 'it cannot be read')}"

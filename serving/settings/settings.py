@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from models.errors import SettingsError
 from models.wrong_value import explain, must_be
@@ -103,6 +103,12 @@ class Settings(Work):
             if item != "*":
                 ip_network(item)  # its ValueError says what is wrong
         return value
+
+    @model_validator(mode="after")
+    def _photos_have_a_folder(self) -> Self:
+        if self.feedback_photos and self.feedback is None:
+            raise ValueError("LOUPE_FEEDBACK_PHOTOS=true needs LOUPE_FEEDBACK, the folder to keep them in")
+        return self
 
 
 def listed(value: str | None) -> list[str]:

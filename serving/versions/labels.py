@@ -31,7 +31,11 @@ class Target(BaseModel):
 
 
 def _named(value: object) -> object:
-    return {"version": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return {"version": value}
+    if not isinstance(value, (dict, Target)):
+        raise ValueError('must be a version such as 2, or an object such as {"version": 2, "share": 0.05}')
+    return value
 
 
 class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json_schema_input_type=Target | int)]]]):

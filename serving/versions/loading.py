@@ -1,6 +1,7 @@
 """Loader: what is wanted of a model on disk → classifiers that are warm and right on their golden samples."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from serving.settings.cores import threads
 from serving.settings.policy import VersionPolicies
 from serving.versions.labels import Labels
 from serving.versions.served_model import ServedModel
+
+_log = logging.getLogger("loupe.registry")
 
 
 class Candidate(NamedTuple):
@@ -44,6 +47,11 @@ class Loader:
         self._repository = ModelRepository(self.root)
         self._signatures = None if settings.model_public_key is None else Signatures(settings.model_public_key)
         self._policies = VersionPolicies.parse(settings.versions)
+
+    def tell_overlooked(self) -> None:
+        """A rule for a model that is not there may be misspelt; it may also be meant for one that is to come."""
+        for name in sorted(self._policies.named.keys() - self.versions().keys()):
+            _log.warning("LOUPE_VERSIONS has a rule for a model that is not there", extra={"model": name})
 
     def fetch(self) -> None:
         """Makes the folder what the store is, if the models are at one; else there is nothing to do.

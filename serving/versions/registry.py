@@ -70,6 +70,7 @@ class Registry:
             for error in candidate.refused.values():
                 raise error
             self._adopt(name, candidate)
+        self._loader.tell_overlooked()
 
     async def load(self, name: str) -> None:
         """Loads what is new of a model, and gives up what is no longer wanted.

@@ -107,6 +107,12 @@ def test_a_version_that_a_policy_names_must_be_there(start):
         start(versions="orientation=7")
 
 
+def test_a_rule_for_a_model_that_is_not_there_is_told(start, caplog):
+    start(versions="latest,orientaton=all,selfie=latest")
+    told = [record for record in caplog.records if "LOUPE_VERSIONS" in record.message]
+    assert [(record.levelname, record.model) for record in told] == [("WARNING", "orientaton")]
+
+
 def test_a_new_version_takes_over_and_the_old_one_is_freed(zoo, root, start, told):
     registry = start()
     before = workers()

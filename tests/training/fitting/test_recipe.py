@@ -79,7 +79,7 @@ def test_only_labels_that_are_made_by_turning_are_averaged(workshop):
         (("epochs = 6", "epochs = -1"), "is wrong at fit.epochs: must be at least 0; -1 was given"),
         (("epochs = 6", "epoch = 6"), "is wrong at fit.epochs: is missing"),
         (("patience = 6", "patients = 6"), "is wrong at fit.patients: is not known here"),
-        (('"brightness"', '"Über"'), "is wrong at name: must look like ^"),
+        (('"brightness"', '"Über"'), "is wrong at name: must be 1 to 64 small letters"),
         (
             ('schedule = "cosine"', 'schedule = "linear"'),
             "is wrong at fit.schedule: must be 'constant' or 'cosine'; 'linear' was given",

@@ -229,7 +229,8 @@ def test_what_does_not_fit_is_one_sentence(foreign, facts, arguments, sentence):
 
 def test_a_name_that_is_none_is_refused(foreign):
     with pytest.raises(
-        ExportError, match=r"^what was said of the model is wrong at name: must look like .*; 'My Pets' was given"
+        ExportError,
+        match=r"^what was said of the model is wrong at name: must be 1 to 64 small letters.*; 'My Pets' was given",
     ):
         imported(foreign.write(), name="My Pets")
 
