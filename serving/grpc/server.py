@@ -20,6 +20,7 @@ from serving.settings import Settings
 
 _log = logging.getLogger("loupe.grpc")
 _IDLE_MS = 300_000
+_MOST = 2**31 - 1  # of bytes and of calls: the C library counts in 32 bits, and no message of protobuf is longer
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
@@ -55,7 +56,7 @@ class GrpcServer:
         self._server = grpc.aio.server(
             interceptors=[Calls(service, metrics.recorder, keys)],
             options=[
-                ("grpc.max_receive_message_length", settings.max_request_bytes + SPARE_BYTES),
+                ("grpc.max_receive_message_length", min(settings.max_request_bytes + SPARE_BYTES, _MOST)),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # else two servers would share the port in silence
                 ("grpc.max_connection_idle_ms", _IDLE_MS),
@@ -63,7 +64,7 @@ class GrpcServer:
                 ("grpc.http2.bdp_probe", 0),
             ],
             # More than `Calls` lets in, so that it can refuse the others with a sentence.
-            maximum_concurrent_rpcs=2 * (settings.max_queued_images + SPARE_CALLS),
+            maximum_concurrent_rpcs=min(2 * (settings.max_queued_images + SPARE_CALLS), _MOST),
         )
         self._add_services(service, metrics)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

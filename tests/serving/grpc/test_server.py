@@ -137,6 +137,13 @@ def test_a_full_house_says_when_to_come_again(serve_grpc, zoo):
     assert dict(refused.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
 
 
+def test_limits_that_grpc_cannot_count_are_those_of_grpc(serve_grpc, zoo):
+    """The service ended at the start with a traceback."""
+    huge = {f"max_{name}": 2**40 for name in ("request_bytes", "held_bytes", "queued_images")}
+    answer = GRPCInferenceServiceStub(serve_grpc(**huge)).ModelInfer(photo_call(zoo.png()), timeout=TIMEOUT_S)
+    assert list(answer.outputs[0].shape) == [1, 4]
+
+
 def test_a_deadline_is_kept(serve_grpc, zoo):
     stub = GRPCInferenceServiceStub(serve_grpc(request_timeout_s=0.05, threads=1))
     code, sentence = code_of(lambda: stub.ModelInfer(photo_call(zoo.png(size=(6000, 6000))), timeout=TIMEOUT_S))
