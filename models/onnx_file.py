@@ -77,6 +77,8 @@ def _fields(data: memoryview, start: int = 0, end: int | None = None) -> Iterato
     end = len(data) if end is None else end
     while start < end:
         tag, body = _varint(data, start, end)
+        if not tag >> 3:  # which no field has: a disk that lost a file's content leaves zeros
+            raise _no_model()
         stop = _end_of_field(data, tag & 7, body, end)
         if tag & 7 == _BYTES:
             _, body = _varint(data, body, end)
@@ -94,7 +96,11 @@ def _end_of_field(data: memoryview, wire_type: int, position: int, end: int) -> 
         return position + length
     if wire_type in _FIXED_LENGTHS:
         return position + _FIXED_LENGTHS[wire_type]
-    raise InvalidModelError("the file is not an ONNX model: its bytes are no protobuf message")
+    raise _no_model()
+
+
+def _no_model() -> InvalidModelError:
+    return InvalidModelError("the file is not an ONNX model: its bytes are no protobuf message")
 
 
 def _varint(data: memoryview, position: int, end: int) -> tuple[int, int]:

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from time import process_time
 
 import numpy as np
 import onnx
@@ -91,3 +92,12 @@ def test_random_bytes_raise_nothing_but_invalid_model_errors(data):
     for function in (read_properties, graph_sha256):
         with suppress(InvalidModelError):
             function(data)
+
+
+@pytest.mark.parametrize("size", [1, 100_000_000])
+def test_a_file_of_zeros_is_no_model(size):
+    """Which a crash may leave, or a copy that has just begun. No field is number 0, so no second byte is looked at."""
+    started = process_time()
+    with pytest.raises(InvalidModelError, match=r"^the file is not an ONNX model: its bytes are no protobuf message$"):
+        read_properties(bytes(size))
+    assert process_time() - started < 1
