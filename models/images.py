@@ -2,6 +2,7 @@
 
 import warnings
 from functools import lru_cache
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 
@@ -31,6 +32,9 @@ FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """Pillow's names of the formats that are served in any case; of several frames, the first counts. See also heif.py."""
 
 silence_decoders()
+# Where Pillow lacks one that is asked for, it loads all 45: that took the event loop of a new server 0.1 s.
+for _plugin in ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"):
+    import_module(f"PIL.{_plugin}ImagePlugin")
 
 _START_BYTES = 16  # that tell a format
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
@@ -135,7 +139,6 @@ def _one_line(error: Exception) -> str:
 
 @lru_cache
 def _has_known_start(start: bytes) -> bool:
-    Image.init()  # until something was opened, Pillow knows no format, and then only some of them
     tests = (Image.OPEN[name][1] for name in _OPENERS)
     return any(accept is not None and accept(start) is True for accept in tests)
 

@@ -234,3 +234,26 @@ def test_what_an_image_starts_with_is_known_before_the_first_is_opened(data, kno
     code = f"from models.images import starts_as_image; print(starts_as_image({data!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == (str(known), "")
+
+
+def test_no_plugin_is_loaded_but_those_of_the_formats_that_are_served(photograph):
+    """Pillow's 45 took the first request of a server 0.1 s, in its event loop."""
+    files = {}
+    for name in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        photograph.resize((8, 8)).save(buffer := BytesIO(), name)
+        files[name] = buffer.getvalue()
+    code = f"""
+import sys
+from models.errors import UnsupportedImageError
+from models.images import decode, starts_as_image
+for data in {files!r}.values():
+    assert starts_as_image(data) and decode(data).size == (8, 8)
+try:
+    decode(b"P6 2 2 255 ............")
+except UnsupportedImageError:
+    print(*sorted(name for name in sys.modules if name.startswith("PIL.") and name.endswith("ImagePlugin")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    loaded = {name.removeprefix("PIL.").removesuffix("ImagePlugin") for name in done.stdout.split()}
+    assert {"Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"} <= loaded, done.stderr
+    assert loaded <= {"Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP", "Ppm", "Mpo", "Avif"}
