@@ -18,12 +18,25 @@ CARD_NAME = "MODEL_CARD.md"
 _log = logging.getLogger("loupe.repository")
 
 
-def read_metadata(data: bytes) -> ModelMetadata:
+def read_metadata(data: bytes, path: Path | None = None) -> ModelMetadata:
     """Reads a model file's metadata and checks that the graph is the one it was written for.
+
+    Args:
+        data: the file's bytes.
+        path: where it lies: then errors say which file it is, as name/version/model.onnx.
 
     Raises:
         InvalidModelError: not ONNX, cut off, without metadata, of another schema, or changed since it was stamped.
     """
+    try:
+        return _read_metadata(data)
+    except InvalidModelError as error:
+        if path is None:
+            raise
+        raise InvalidModelError(f"{'/'.join(path.parts[-3:])}: {error}") from None
+
+
+def _read_metadata(data: bytes) -> ModelMetadata:
     metadata = ModelMetadata.from_properties(read_properties(data))
     if graph_sha256(data) != metadata.graph_sha256:
         raise InvalidModelError(

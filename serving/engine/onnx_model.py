@@ -57,10 +57,13 @@ class OnnxModel:
         data = path.read_bytes()
         if signatures is not None:
             signatures.check(path, data)
-        self.metadata = read_metadata(data)
+        self.metadata = read_metadata(data, path)
         self.sha256 = hashlib.sha256(data).hexdigest()
         batches = Batches(self.metadata.preprocessing.shape, max_batch or _GPU_BATCH)
-        self._session, self.kind = open_session(data, device, batches, accelerator)
+        try:
+            self._session, self.kind = open_session(data, device, batches, accelerator)
+        except InvalidModelError as error:
+            raise InvalidModelError(f"{self._named}: {error}") from error
         self.provider: str = self._session.get_providers()[0]
         self.max_batch = max_batch or (_CPU_BATCH if self.kind == "cpu" else _GPU_BATCH)
         self.fixed_sizes = () if self.kind == "cpu" else fixed_sizes(self.max_batch)

@@ -22,6 +22,9 @@ from serving.versions.served_model import ServedModel
 
 _log = logging.getLogger("loupe.registry")
 
+NONE = "there are no models in {}; LOUPE_MODELS or --models names the folder, which has one for each model"
+"""What is said of such a repository."""
+
 
 class Candidate(NamedTuple):
     """What a model would be from now on, and what was refused: versions, or under None its labels."""

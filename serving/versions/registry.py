@@ -14,7 +14,7 @@ from serving.engine.classifier import Classifier
 from serving.engine.observer import UNOBSERVED, Observer, ReloadOutcome
 from serving.settings import Settings
 from serving.versions.labels import FILE_NAME, Labels
-from serving.versions.loading import Candidate, Loader
+from serving.versions.loading import NONE, Candidate, Loader
 from serving.versions.served_model import ServedModel
 
 _log = logging.getLogger("loupe.registry")
@@ -63,8 +63,7 @@ class Registry:
         self._fetch_or_go_on()
         names = self._loader.versions()
         if not names:
-            folder = self._loader.root
-            raise ModelNotFoundError(f"there are no models in {folder}; LOUPE_MODELS or --models names the folder")
+            raise ModelNotFoundError(NONE.format(self._loader.root))
         for name in names:
             candidate = self._loader.assemble(ServedModel.empty(name))
             for error in candidate.refused.values():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from models.errors import PromotionError
+from models.errors import InvalidModelError, PromotionError, TrainingError
 from training.commands.given import model_file, test_photos_of
 from training.commands.parameters import ModelArgument
 from training.reporting.terminal import one_sentence, say, show_table
@@ -65,8 +65,8 @@ def speed(
     from training.shipping.promotion import MAX_BYTES
 
     with one_sentence():
-        base = model_file(reference).read_bytes() if reference else talk_network()
-        given = {str(model): model_file(model).read_bytes() for model in models}
+        base = _read(reference) if reference else talk_network()
+        given = {str(model): _read(model) for model in models}
         stages = {(name, stage): data for name in given for stage, data in _stages(given[name])}
         alone = {name: data for name, data in given.items() if not _stages(data)}
         timed = seconds_per_image({"": base} | alone | {", ".join(key): data for key, data in stages.items()})
@@ -80,6 +80,18 @@ def speed(
                 raise PromotionError(f"{name} takes {ratios[name]:.2f} times as long; at most {budget:g} is allowed")
             if budget is not None and len(given[name]) > MAX_BYTES:
                 raise PromotionError(f"{name} is larger than {MAX_BYTES / 1e6:g} MB")
+
+
+def _read(model: Path) -> bytes:
+    """An ONNX file, whoever made it."""
+    from models.onnx_file import read_properties
+
+    data = model_file(model).read_bytes()
+    try:
+        read_properties(data)
+    except InvalidModelError as error:
+        raise TrainingError(f"{model}: {error}") from None
+    return data
 
 
 def _stages(data: bytes) -> list[tuple[str, bytes]]:

@@ -105,7 +105,7 @@ def _listed(model: Path, photos: list[Path], split: str, without_leaks: bool) ->
     from training.photos.scan import listed as list_photos
     from training.photos.tasks import task_of
 
-    listed = list_photos(photos, task_of(read_metadata(model.read_bytes()).labels))
+    listed = list_photos(photos, task_of(read_metadata(model.read_bytes(), model).labels))
     if photos[0].suffix != ".csv":
         return listed
     if without_leaks:

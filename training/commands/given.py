@@ -73,7 +73,7 @@ def photos_of(model: Path, photos: list[Path] | None) -> "Manifest | None":
     beside = model_file(model).with_name("manifest.csv")
     if not photos and not beside.is_file():
         return None
-    return listed(photos or [beside], task_of(read_metadata(model_file(model).read_bytes()).labels))
+    return listed(photos or [beside], task_of(read_metadata(model_file(model).read_bytes(), model).labels))
 
 
 def test_photos_of(model: Path, photos: list[Path] | None) -> "Manifest | None":

@@ -41,7 +41,7 @@ def refit(
             raise TrainingError(f"{photos} would be replaced by all photos; name another --output")
         data = model_file(model).read_bytes()
         known = Manifest.read(photos)
-        task = task_of(read_metadata(data).labels)
+        task = task_of(read_metadata(data, model).labels)
         both = joined(known, fresh, task)
         new = frozenset(photo.source for photo in both.photos) - {photo.source for photo in known.photos}
         found = refitted(data, both, new, folds, limits)

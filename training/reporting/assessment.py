@@ -100,4 +100,4 @@ def _read(model: Path) -> tuple[bytes, ModelMetadata]:
     if not model.is_file():
         raise TrainingError(f"there is no model {model}; `loupe-train export` writes one")
     data = model.read_bytes()
-    return data, read_metadata(data)
+    return data, read_metadata(data, model)

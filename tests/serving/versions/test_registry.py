@@ -107,6 +107,12 @@ def test_a_version_that_a_policy_names_must_be_there(start):
         start(versions="orientation=7")
 
 
+def test_a_start_says_which_file_is_broken(zoo, root, start):
+    broken(zoo, root, "not ONNX")
+    with pytest.raises(InvalidModelError, match=rf"^{NAME}/2/model.onnx: the file is not an ONNX model"):
+        start()
+
+
 def test_a_rule_for_a_model_that_is_not_there_is_told(start, caplog):
     start(versions="latest,orientaton=all,selfie=latest")
     told = [record for record in caplog.records if "LOUPE_VERSIONS" in record.message]

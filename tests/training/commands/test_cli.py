@@ -91,6 +91,18 @@ def test_no_photo_is_written_over(loupe_train, tmp_path, arguments, suffix):
     assert f"what is written there is a {suffix} file" in one_line(result)
 
 
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [("speed", ("--reference", "broken.onnx")), ("evaluate", (".",)), ("calibrate", (".", "--models", "."))],
+)
+def test_a_file_that_is_no_model_is_named(loupe_train, tmp_path, monkeypatch, command, more):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    result = loupe_train(command, "broken.onnx", *more)
+    assert result.exit_code == FAILED
+    assert "broken.onnx: the " in one_line(result)
+
+
 def test_the_whole_way_publishes_a_model(trained):
     """From photos to a version of a repository in one command."""
     assert "120 photos in " in trained.output
