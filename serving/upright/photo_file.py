@@ -61,7 +61,8 @@ class PhotoFile:
         kind = str(image.format).replace("MPO", "JPEG")  # so Pillow calls one that holds further pictures
         allowed = _MEDIA_TYPES | _CONTAINERS
         if kind not in allowed:
-            raise UnsupportedImageError(f"{kind} files are not turned; allowed are {', '.join(allowed)}")
+            names = ", ".join(allowed).replace("HEIF", "HEIC")  # as people call it
+            raise UnsupportedImageError(f"{kind} files are not turned; allowed are {names}")
         with _editing():
             pictures = _pictures(data, image)
         if pictures > 1:

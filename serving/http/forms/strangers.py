@@ -16,16 +16,18 @@ _JPEG_START = b"\xff\xd8\xff"
 
 
 def refuse_text(data: bytes, content_type: str) -> None:
-    """Says what a body is that is text instead of an image; other bodies are the decoder's to judge.
+    """Says what a body is that is text, or a PDF, instead of an image; other bodies are the decoder's to judge.
 
     Raises:
-        UnsupportedImageError: it is text; the sentence says of which kind.
+        UnsupportedImageError: it is; the sentence says of which kind.
     """
     head = data[:_HEAD_BYTES]
     if _is_form(head):
         raise UnsupportedImageError(
             "the body is a form whose Content-Type is not multipart/form-data; leave that header to your client"
         )
+    if head.startswith(b"%PDF-"):
+        raise UnsupportedImageError(f"the body is a PDF, not a photo; send its pages as photos: {_CURL}")
     if head and _PRINTABLE.issuperset(head):
         raise UnsupportedImageError(f"the body is {_kind(head.decode(), data, content_type)}")
 

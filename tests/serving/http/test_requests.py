@@ -239,6 +239,8 @@ def test_bodies_that_are_no_image_say_what_they_are(client, photo, b64):
         ),
         (b"data:image/jpeg;base64," + b64.encode(), {}, "the body is base64 text"),
         (b"http://127.0.0.1:1/x.jpg", {}, "the body is an address, and Loupe fetches none"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj", {}, "the body is a PDF, not a photo; send its pages as photos"),
+        (b"%PDF-1.4\n1 0 obj", {}, "the body is a PDF, not a photo"),
         (b"<!DOCTYPE html><p>", {}, "the body is a page (HTML or XML), not a photo"),
         (
             b"@photo.jpg",

@@ -141,6 +141,11 @@ def test_errors_are_one_sentence(client, zoo):
         assert "\n" not in response.json()["error"]
 
 
+def test_what_is_turned_is_told_by_the_names_that_people_use(client, zoo):
+    refused = client.post("/v1/upright", content=zoo.encode(zoo.lit("left"), "GIF")).json()["error"]
+    assert refused == "GIF files are not turned; allowed are JPEG, PNG, WEBP, TIFF, HEIC, AVIF"
+
+
 def test_limits_keys_and_models_are_those_of_predict(serve_with, zoo, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("secret\n")
