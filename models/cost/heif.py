@@ -31,20 +31,32 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     width, height = max(sides, key=lambda one: one[0] * one[1], default=(0, 0))
     pixels = width * height
     limits.refuse_pixels(pixels, f"{width} x {height} pixels")
-    parts.add(data.count(_ITEM))
-    tiles = [tile for at in _found(data, _REFERENCES, parts) for tile in _tiles(data, at, parts)]
-    areas = _areas(data, parts) if tiles else {}
-    decoded = max(pixels, sum(areas.get(tile, pixels) for tile in tiles))
-    repeats = max(Counter(tiles).values(), default=1)
+    coded = {number for at in _found(data, _ITEM, parts) for number, kind in [_item(data, at)] if kind == _AV1}
+    decoded, repeats = _work(data, pixels, parts)
     seconds = len(data) * _S_PER_BYTE * repeats + decoded * _S_PER_PIXEL + parts.count * _S_PER_PART
     memory = whole_bytes(width, height, at_least, parts, _PIXEL_BYTES)
-    if _AV1 in data:
-        frame = _frame_pixels(data, parts)
-        limits.refuse_pixels(frame or 0, f"a frame of {frame} pixels")
-        hidden = max(0, (frame or 0) - pixels)
-        memory, seconds = memory + hidden * _PIXEL_BYTES, seconds + hidden * _S_PER_PIXEL
-        seconds = max(seconds, _UNTOLD_S) if frame is None else seconds
-    return Cost(pixels, memory, seconds, seconds)
+    told = Cost(pixels, memory, seconds, seconds)
+    return _with_frame(told, _frame_pixels(data, coded, parts), limits) if _AV1 in data else told
+
+
+def _work(data: bytes, pixels: int, parts: Parts) -> tuple[int, int]:
+    """The pixels that are decoded, and how often the bytes of one item are."""
+    made = [pair for at in _found(data, _REFERENCES, parts) for pair in _made_of(data, at, parts)]
+    derived = {item for item, _ in made}
+    tiles = [tile for _, tile in made if tile not in derived]  # as those are decoded by way of their own
+    areas = _areas(data, parts) if tiles else {}
+    return max(pixels, sum(areas.get(tile, pixels) for tile in tiles)), max(Counter(tiles).values(), default=1)
+
+
+def _with_frame(told: Cost, frame: int | None, limits: ImageLimits) -> Cost:
+    """What an AVIF costs that holds a frame of so many pixels, whatever was told of it; None: nobody knows."""
+    if frame is None:
+        seconds = max(told.seconds, _UNTOLD_S)
+        return told._replace(seconds=seconds, held_s=seconds)
+    limits.refuse_pixels(frame, f"a frame of {frame} pixels")
+    hidden = max(0, frame - told.pixels)
+    seconds = told.seconds + hidden * _S_PER_PIXEL
+    return Cost(told.pixels, told.bytes + hidden * _PIXEL_BYTES, seconds, seconds)
 
 
 def _found(data: bytes, wanted: bytes, parts: Parts) -> Iterator[int]:
@@ -66,8 +78,8 @@ def _sides(data: bytes, at: int) -> tuple[int, int]:
     return width, height
 
 
-def _tiles(data: bytes, at: int, parts: Parts) -> Iterator[int]:
-    """Yields the items that others are made of, as often as they are named.
+def _made_of(data: bytes, at: int, parts: Parts) -> Iterator[tuple[int, int]]:
+    """Yields an item and one that it is made of, as often as that is named.
 
     Each reference follows the last number of the one before: libheif goes by that, not by a box's size.
     """
@@ -77,12 +89,12 @@ def _tiles(data: bytes, at: int, parts: Parts) -> Iterator[int]:
         while position < end:
             box = position + 4
             position = box + (12 if _size(data, box) == 1 else 4)
-            _, count = struct.unpack_from(f">{kind}H", data, position)
+            item, count = struct.unpack_from(f">{kind}H", data, position)
             parts.add(count)
             form = f">{count}{kind}"
             position += struct.calcsize(f">{kind}H")
             if data[box : box + 4] == _MADE_OF:
-                yield from struct.unpack_from(form, data, position)
+                yield from ((item, tile) for tile in struct.unpack_from(form, data, position))
             position += struct.calcsize(form)
 
 
@@ -130,9 +142,8 @@ def _associations(data: bytes, at: int, parts: Parts) -> Iterator[tuple[int, lis
         yield item, [number & most for number in numbers]
 
 
-def _frame_pixels(data: bytes, parts: Parts) -> int | None:
-    """Of the largest frame of any AV1 item; None where that cannot be told."""
-    wanted = {number for at in _found(data, _ITEM, parts) for number, kind in [_item(data, at)] if kind == _AV1}
+def _frame_pixels(data: bytes, wanted: set[int], parts: Parts) -> int | None:
+    """Of the largest frame of these items; None where that cannot be told."""
     try:
         places = [place for at in _found(data, _PLACES, parts) for place in _places(data, at, parts)]
     except (struct.error, IndexError):

@@ -87,6 +87,19 @@ def test_a_tile_costs_as_often_as_it_is_decoded():
         assert often.held_s == often.seconds
 
 
+def test_a_picture_that_is_made_of_a_grid_is_decoded_once():
+    """As phones tell of one with a gain map: made of the grid and of the map, which viewers without it pass over."""
+    file = tiled(2, 2, 2 * SIDE, 2 * SIDE)
+    at = file.index(b"iref") + 8
+    reference = box(b"dimg", struct.pack(">3H", 9, 1, GRID))
+    grown = bytearray(file[:at] + reference + file[at:])
+    for kind in (b"meta", b"iref"):
+        start = grown.index(kind) - 4
+        (size,) = struct.unpack_from(">I", grown, start)
+        struct.pack_into(">I", grown, start, size + len(reference))
+    assert estimate(bytes(grown), SMALL).seconds == pytest.approx(estimate(file, SMALL).seconds, rel=0.001)
+
+
 def test_tiles_whose_size_is_not_told_count_as_the_largest_picture_of_the_file():
     file = tiled(15, 15, SIDE, SIDE)
     known, unknown = estimate(file, SMALL), estimate(file.replace(b"ipma", b"ipmb"), SMALL)
@@ -123,7 +136,8 @@ def test_an_avif_that_does_not_tell_its_frame_s_size_gets_a_process():
     frames[0].save(film, "AVIF", save_all=True, append_images=frames[1:])
     file = avif(64)
     twice = file[: file.index(b"mdat") - 4] + file[file.index(b"iloc") - 4 :]
-    for untold in (film.getvalue(), file.replace(b"iloc", b"ilok"), twice, file[:-5]):
+    without_items = film.getvalue().replace(b"infe", b"infx")
+    for untold in (film.getvalue(), without_items, file.replace(b"iloc", b"ilok"), twice, file[:-5]):
         assert estimate(untold, SMALL).held_s == 0.1
     assert estimate(file, SMALL).held_s < 0.001
 
