@@ -4,7 +4,6 @@ Viewers show what is there. So does Loupe, if that is nearly all of the picture.
 """
 
 import random
-import re
 from collections.abc import Iterator
 from io import BytesIO
 from itertools import islice
@@ -12,11 +11,12 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
+from models.cost.jpeg import next_marker
+
 ENOUGH = 0.95
 """The share of a picture's lines that have to be there."""
 
 _SOI, _EOI, _SOS, _FRAMES = b"\xff\xd8", b"\xff\xd9", 0xDA, (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # stuffed bytes and restarts belong to the scan
 _KNOWN = {*range(0xC0, 0xD0), *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE}  # what a length follows
 _MOST_SEGMENTS = 1000  # cameras write about fifty
 _FILLER = random.Random(0).randbytes(4096).replace(b"\xff", b"\0")  # noqa: S311 - any bytes but markers will do
@@ -60,11 +60,11 @@ def _share(data: bytes, draft: tuple[int, int] | None) -> float:
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     """Yields each marker, where it stands, and where what belongs to it ends; the coded scans lie between."""
     position = len(_SOI)
-    while found := _MARKER.search(data, position):
-        marker, position = found[1][0], found.end()
+    while (found := next_marker(data, position)) is not None:
+        (marker, position), start = found, found[1] - len(_SOI)
         if marker in _KNOWN and position + 2 <= len(data):
             position += int.from_bytes(data[position : position + 2], "big")
-        yield marker, found.start(), position
+        yield marker, start, position
 
 
 def _has_all_scans(data: bytes) -> bool:

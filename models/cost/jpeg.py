@@ -16,12 +16,16 @@ _PROGRESSIVE, _ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), range(0xC9, 0xD
 _ALONE = frozenset({0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})  # markers that no length follows
 _FILL = re.compile(rb"\xff+")
 _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes, fill and restarts belong to the scan
+_FILLED = (
+    b"\xff" * 4096
+)  # within a scan, where Pillow keeps what its decoder has no use for, and copies it for each 64 KiB
 _PIECE = 256 * 1024  # searched in one go, as the interpreter is held meanwhile
 _GATHERED = 4096  # Pillow joins EXIF segments one by one: so many bytes moved count as one part
 _RESOURCE = b"8BIM"
 _EXIF_ENTRY = 12
 
 _S_PER_PART, _S_PER_BYTE, _S_PER_SAMPLE, _S_PER_SCANNED, _S_PER_PIXEL = 2e-6, 14e-9, 2e-9, 0.7e-9, 12e-9
+_S_PER_FILLED = 100e-9
 _ARITHMETIC_FACTOR = 5
 _CUT_OFF_BYTES, _CUT_OFF_FACTOR = 16, 4
 _SCALES = (8, 4, 2)
@@ -67,6 +71,8 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     if not whole:  # it is decoded again, several times, to see how much of it is there: see cut_off.py
         memory, seconds = memory + _CUT_OFF_BYTES * (width * height if scans > 1 else stored), _CUT_OFF_FACTOR * seconds
     held = header.parts.count * _S_PER_PART
+    if data.find(_FILLED, header.scan) >= 0:
+        held += len(data) * _S_PER_FILLED
     return Cost(width * height, memory, seconds + held, held)
 
 
@@ -132,7 +138,7 @@ def _scans(data: bytes, header: _Header, most: int) -> tuple[int, bool]:
     if one_alone and data.endswith(b"\xff\xd9"):
         return 1, True
     scans, position = 0, header.scan
-    while (found := _next_marker(data, position)) is not None:
+    while (found := next_marker(data, position)) is not None:
         marker, after = found
         if marker == _EOI:
             return min(scans, 1) if one_alone else scans, True
@@ -145,7 +151,7 @@ def _scans(data: bytes, header: _Header, most: int) -> tuple[int, bool]:
     return min(scans, 1) if one_alone else scans, False
 
 
-def _next_marker(data: bytes, position: int) -> tuple[int, int] | None:
+def next_marker(data: bytes, position: int) -> tuple[int, int] | None:
     """The next marker and where it ends, searched in pieces that overlap by a byte."""
     for start in range(position, len(data), _PIECE):
         if found := _IN_SCAN.search(data, start, start + _PIECE + 1):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from models.cost import estimate
+from models.cut_off import picture_end
 from models.errors import ImageTooLargeError, UndecodableImageError
 from models.images import ImageLimits, Size, decode, exif_orientation
 
@@ -127,6 +128,26 @@ def test_scans_are_counted_however_they_are_hidden():
     film = jpeg(progressive=True) + b"\xff\xda" * 1000
     assert decode(film).size == (64, 64)
     assert estimate(jpeg() + b"\xff\xda" * 1000).seconds < 0.01  # a baseline picture has one scan
+
+
+def test_fill_within_a_scan_costs_what_pillow_makes_of_it():
+    """A copy for each 64 KiB that it reads: 20 MB, 20 kB of gzip, took 1.8 s of a thread that nobody could end."""
+    data = jpeg()
+    filled = data[:-2] + b"\xff" * (4 * MIB) + data[-2:]
+    assert decode(filled).size == (64, 64)
+    assert 0.4 < estimate(filled).held_s < 0.5
+    assert estimate(data[:-2] + b"\xff" * 100 + data[-2:]).held_s < 0.001
+
+
+@pytest.mark.parametrize("size", [3, 4, 7])
+def test_where_a_picture_ends_is_told_in_pieces(monkeypatch, photograph, size):
+    """One search over 20 MB of stuffed bytes held the interpreter for 0.25 s."""
+    whole = encode(photograph.resize((64, 64)), "JPEG", progressive=True)
+    files = [whole, whole[:-2], whole[:300], whole + b"\xff\xda\xff\xd9", whole[:-2] + b"\xff\0\xff\xd0" * 9]
+    ends = [picture_end(file) for file in files]
+    assert ends[0] == (len(whole), True)
+    monkeypatch.setattr("models.cost.jpeg._PIECE", size)
+    assert [picture_end(file) for file in files] == ends
 
 
 def test_what_never_fits_is_told_with_the_limit():
