@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
+from training.fitting.auxiliary import LabelAccuracy, LabelsAndPoints, padded, with_points, without_points
+from training.fitting.optimizer import optimizer
 from training.fitting.recipe import Recipe
 from training.fitting.run_folder import History, RunFolder, best_epoch
 from training.networks import architectures
@@ -61,10 +63,10 @@ def fit(
     steps = steps_per_epoch(train, recipe.fit.batch_size)
     if not resume:
         run.clear()
-    model, epoch = run.load_checkpoint() or (_compiled(recipe, task, steps), 0)
+    model, epoch = run.load_checkpoint() or (_compiled(recipe, task, steps, train), 0)
     run.write_history(run.history()[:epoch])
     if not recipe.fit.epochs:
-        run.save_best(model)
+        run.save_best(without_points(model))
     if _is_over(run.history(), recipe):
         return run.history()
     batches = training_batches(
@@ -107,38 +109,23 @@ def new_network(recipe: Recipe, task: Task, dtype_policy: str, *, any_size: bool
         keras.config.set_dtype_policy("float32")
 
 
-def _compiled(recipe: Recipe, task: Task, steps: int) -> keras.Model:
+def _compiled(recipe: Recipe, task: Task, steps: int, photos: Photos) -> keras.Model:
     """A new network, compiled for ``steps`` steps an epoch."""
     model = new_network(recipe, task, recipe.fit.dtype_policy, any_size=bool(recipe.augmentation.to_size))
     start_from(model, recipe.architecture.weights)
     freeze(model, recipe.architecture.frozen_blocks)
     smoothing = recipe.fit.label_smoothing
-    model.compile(
-        optimizer=_optimizer(recipe, steps),
-        loss=keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
-        if _is_sigmoid(model)
-        else keras.losses.CategoricalCrossentropy(label_smoothing=smoothing),
-        weighted_metrics=["accuracy"],  # of several processes' validation, some places are empty
-    )
+    loss: keras.losses.Loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+    accuracy: keras.metrics.Metric | str = "accuracy"
+    if _is_sigmoid(model):
+        loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+    if recipe.auxiliary and photos.points:
+        model = with_points(model, len(photos.points.mirrored))
+        loss = LabelsAndPoints(len(task.labels), recipe.auxiliary.weight, smoothing)
+        accuracy = LabelAccuracy(len(task.labels))
+    # Weighted, as of several processes' validation some places are empty.
+    model.compile(optimizer=optimizer(recipe, steps), loss=loss, weighted_metrics=[accuracy])
     return model
-
-
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    rate = _learning_rate(recipe, steps)
-    if recipe.fit.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=recipe.fit.weight_decay)
-    return keras.optimizers.Adam(rate)
-
-
-def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    peak = recipe.fit.learning_rate
-    if recipe.fit.schedule == "constant":
-        return peak
-    warmup = int(recipe.fit.warmup_epochs * steps)
-    decay = max(1, steps * recipe.fit.epochs - warmup)
-    if not warmup:
-        return keras.optimizers.schedules.CosineDecay(peak, decay)
-    return keras.optimizers.schedules.CosineDecay(0.0, decay, warmup_target=peak, warmup_steps=warmup)
 
 
 def start_from(model: keras.Model, weights: str | tuple[str, ...]) -> None:
@@ -181,8 +168,8 @@ def _is_sigmoid(model: keras.Model) -> bool:
 
 
 def _target(model: keras.Model, one_hot: NDArray[np.float32]) -> NDArray[np.float32]:
-    """One sigmoid unit learns the probability of the second label."""
-    return one_hot[:, 1:] if _is_sigmoid(model) else one_hot
+    """One sigmoid unit learns the probability of the second label; points of validation photos are not looked at."""
+    return one_hot[:, 1:] if _is_sigmoid(model) else padded(one_hot, model.output_shape[-1])
 
 
 def _targets_for(model: keras.Model, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -241,6 +228,6 @@ class _Bookkeeping(keras.callbacks.Callback):  # type: ignore[misc]
         history = [*self._run.history(), measured]
         self._run.write_history(history)
         if best_epoch(history) == len(history):
-            self._run.save_best(self.model)
+            self._run.save_best(without_points(self.model))
         self._run.save_checkpoint(self.model, epoch + 1)
         self.model.stop_training = _is_over(history, self._recipe)

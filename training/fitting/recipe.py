@@ -65,6 +65,18 @@ class Fit(_Frozen):
     seed: int = 1
 
 
+class Auxiliary(_Frozen):
+    """What the network learns beside its labels, and does not tell in service.
+
+    Attributes:
+        points: a file of points in photos; see ``photos.points``. Of photos that it does not list nothing is learned.
+        weight: of what is wrong about them, beside what is wrong about the labels.
+    """
+
+    points: str
+    weight: float = Field(1.0, gt=0)
+
+
 class Export(_Frozen):
     """How the network becomes a file.
 
@@ -106,6 +118,7 @@ class Recipe(_Frozen):
     architecture: Architecture
     fit: Fit
     augmentation: Augmentation = Augmentation()
+    auxiliary: Auxiliary | None = None
     export: Export = Export()
     search: dict[str, dict[str, Range | tuple[str | bool | int | float, ...]]] = {}
 
@@ -122,6 +135,14 @@ class Recipe(_Frozen):
     def _takes_any_size(self) -> Self:
         if self.augmentation.to_size and not self.takes_any_size:
             raise ValueError(f"augmentation.to_size is for networks that take any size, not {self.architecture.name}")
+        return self
+
+    @model_validator(mode="after")
+    def _finds_points(self) -> Self:
+        if self.auxiliary and (not self.takes_any_size or task_named(self.task).made_by == "turning"):
+            raise ValueError("auxiliary.points are for EfficientNet-Lite networks, and for labels that folders make")
+        if self.auxiliary and self.input.fit != "squeeze":
+            raise ValueError("auxiliary.points are places in whole photos, which input.fit = 'squeeze' shows")
         return self
 
     @model_validator(mode="after")
@@ -146,6 +167,11 @@ class Recipe(_Frozen):
         """(height, width, channels) of the pictures that the network learns from."""
         side = self.augmentation.to_size
         return (side, side, self.input.channels) if side else self.input.shape
+
+    @property
+    def points(self) -> Path | None:
+        """A file of points to learn beside the labels."""
+        return Path(self.auxiliary.points) if self.auxiliary else None
 
     @classmethod
     def read(cls, path: Path) -> Self:

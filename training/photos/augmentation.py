@@ -1,6 +1,7 @@
 """Label-safe changes to training pictures: each may happen to an upright photo before it is turned."""
 
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 _JPEG_QUALITY = (30, 95)
 _BLUR_RADIUS = (0.3, 1.5)  # pixels of the input
 _NOISE_DEVIATION = (2.0, 12.0)  # grey levels
+
+
+class Changed(NamedTuple):
+    """A changed copy of a picture.
+
+    Attributes:
+        pixels: ``uint8[H,W,C]``.
+        move: ``float64[2,3]``, what takes (x, y, 1) to the copy's x and y, shares of either picture's width and height.
+    """
+
+    pixels: NDArray[np.uint8]
+    move: NDArray[np.float64]
 
 
 class Augmentation(BaseModel):
@@ -44,25 +57,32 @@ class Augmentation(BaseModel):
     jpeg: float = Field(0.0, ge=0, le=1)
     mixup: float = Field(0.0, ge=0, le=1)
 
-    def apply(
-        self, pixels: NDArray[np.uint8], shape: tuple[int, int, int], rng: np.random.Generator
-    ) -> NDArray[np.uint8]:
-        """Returns a changed copy of ``uint8[H,W,C]``, of the ``shape`` that the network takes."""
+    def apply(self, pixels: NDArray[np.uint8], shape: tuple[int, int, int], rng: np.random.Generator) -> Changed:
+        """Changes a copy of ``uint8[H,W,C]``, and makes it of the ``shape`` that the network takes."""
         image = Image.fromarray(pixels[..., 0] if shape[2] == 1 else pixels)
-        image = self._geometry(image, (shape[1], shape[0]), rng)
+        image, move = self._geometry(image, (shape[1], shape[0]), rng)
         image = self._photometry(image, rng)
-        return np.asarray(image).reshape(shape)
+        return Changed(np.asarray(image).reshape(shape), move[:2])
 
-    def _geometry(self, image: Image.Image, size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
+    def _geometry(
+        self, image: Image.Image, size: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[Image.Image, NDArray[np.float64]]:
+        """The picture at its new place, and the ``float64[3,3]`` that took it there."""
+        move = np.eye(3)
         if self.tilt:
-            image = image.rotate(rng.uniform(-self.tilt, self.tilt), Image.Resampling.BILINEAR)
+            degrees = rng.uniform(-self.tilt, self.tilt)
+            move = _tilted(degrees, image.width / image.height)
+            image = image.rotate(degrees, Image.Resampling.BILINEAR)
         if self.min_area < 1 or self.max_stretch:
-            image = image.resize(size, Image.Resampling.BILINEAR, box=self._box(image.size, rng))
+            box = self._box(image.size, rng)
+            move = _cut(box, image.size) @ move
+            image = image.resize(size, Image.Resampling.BILINEAR, box=box)
         elif image.size != size:
             image = image.resize(size, Image.Resampling.BILINEAR)
         if self.mirror and rng.random() < 0.5:
+            move = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]]) @ move
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return image
+        return image, move
 
     def _box(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[float, float, float, float]:
         """A random box inside the picture: (left, top, right, bottom) in pixels."""
@@ -85,6 +105,21 @@ class Augmentation(BaseModel):
         if rng.random() < self.jpeg:
             image = _through_jpeg(image, int(rng.integers(*_JPEG_QUALITY)))
         return image
+
+
+def _tilted(degrees: float, aspect: float) -> NDArray[np.float64]:
+    """Against the clock about the centre, as Pillow turns it; y grows downwards."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    turn = np.array([[cos, sin / aspect, 0], [-sin * aspect, cos, 0], [0, 0, 1]])
+    return np.asarray(centre @ turn @ np.linalg.inv(centre))
+
+
+def _cut(box: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.float64]:
+    """To what is inside of a box (left, top, right, bottom) of a picture of (width, height) pixels."""
+    left, top, right, bottom = box
+    across, down = right - left, bottom - top
+    return np.array([[size[0] / across, 0, -left / across], [0, size[1] / down, -top / down], [0, 0, 1]])
 
 
 def _with_noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -17,8 +17,9 @@ from rich.progress import track
 
 from models.errors import TrainingError
 from models.preprocessing import Preprocessing
-from training.photos.augmentation import Augmentation
+from training.photos.augmentation import Augmentation, Changed
 from training.photos.manifest import Manifest, Photo
+from training.photos.points import Points, read_points
 from training.photos.share import WHOLE, Share
 from training.photos.tasks import Task, turn_array
 
@@ -34,14 +35,18 @@ class Photos:
         pixels: ``uint8[N,H,W,C]``, upright, mapped from disk.
         labels: ``int64[N]``; all zero where labels are made by turning.
         sources: ``N`` names of data sets.
+        points: to learn beside the labels.
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     sources: tuple[str, ...]
+    points: Points | None = None
 
 
-def load_photos(manifest: Manifest, task: Task, preprocessing: Preprocessing, cache: Path) -> Photos:
+def load_photos(
+    manifest: Manifest, task: Task, preprocessing: Preprocessing, cache: Path, points: Path | None = None
+) -> Photos:
     """Decodes a manifest's photos with the one decoder, or maps what an earlier call decoded.
 
     Args:
@@ -49,17 +54,19 @@ def load_photos(manifest: Manifest, task: Task, preprocessing: Preprocessing, ca
         task: gives the order of labels.
         preprocessing: as the model's.
         cache: a folder; the file in it is named after all that its content depends on.
+        points: a file of them, to learn beside the labels.
 
     Raises:
-        TrainingError: a photo's label is not one of the task's, or its file is gone or broken.
+        TrainingError: a photo's label is not one of the task's, its file is gone or broken, or that of the points is.
     """
     labels = [_index(photo, task) for photo in manifest.photos]
+    known = read_points(points, (photo.sha256 for photo in manifest.photos)) if points else None
     key = "".join([preprocessing.model_dump_json(), *(photo.sha256 for photo in manifest.photos)])
     path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if not path.exists():
         _decode_all(manifest, preprocessing, path)
     sources = tuple(photo.source for photo in manifest.photos)
-    return Photos(np.load(path, mmap_mode="r"), np.array(labels, np.int64), sources)
+    return Photos(np.load(path, mmap_mode="r"), np.array(labels, np.int64), sources, known)
 
 
 def _index(photo: Photo, task: Task) -> int:
@@ -115,7 +122,7 @@ def training_batches(
     whole one.
 
     Yields:
-        ``uint8[B,H,W,C]`` and one-hot ``float32[B,K]``.
+        ``uint8[B,H,W,C]`` and one-hot ``float32[B,K]`` or, with points, ``float32[B,K+3P]``: see ``auxiliary``.
 
     Raises:
         TrainingError: a batch cannot be shared evenly.
@@ -136,13 +143,13 @@ def training_batches(
                 starts = range(first, stop, _PART)
                 seeds = [(seed, epoch, step, start) for start in starts]
                 parts = pool.map(draw, (chosen[start : start + _PART] for start in starts), seeds)
-                pixels, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+                pixels, labels, points = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
                 if augmentation.mixup:
                     pixels = mixed_within_labels(
                         pixels, labels, augmentation.mixup, np.random.default_rng((seed, epoch, step))
                     )
                 mine = slice(mine.start - first, mine.stop - first)
-                yield pixels[mine], one_hot(labels[mine], len(task.labels))
+                yield pixels[mine], np.hstack([one_hot(labels[mine], len(task.labels)), points[mine]])
             epoch += 1
 
 
@@ -196,11 +203,19 @@ def _part(
     shape: tuple[int, int, int],
     chosen: NDArray[np.int64],
     seed: tuple[int, ...],
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]]:
     """A part of a batch, drawn from a seed of its own: so the threads that share a batch change nothing."""
     rng = np.random.default_rng(seed)
     changed = [augmentation.apply(photos.pixels[index], shape, rng) for index in chosen]
     if task.made_by == "folder":
-        return np.stack(changed), photos.labels[chosen]
+        return np.stack([pixels for pixels, _ in changed]), photos.labels[chosen], _points(photos, chosen, changed)
     turns = rng.integers(len(task.labels), size=len(chosen))
-    return np.stack([turn_array(pixels, int(turn)) for pixels, turn in zip(changed, turns, strict=True)]), turns
+    turned = [turn_array(pixels, int(turn)) for (pixels, _), turn in zip(changed, turns, strict=True)]
+    return np.stack(turned), turns, _points(photos, chosen, changed)
+
+
+def _points(photos: Photos, chosen: NDArray[np.int64], changed: list[Changed]) -> NDArray[np.float32]:
+    """``float32[B,3P]``, one row a picture; without points its rows are empty."""
+    if photos.points is None:
+        return np.empty((len(chosen), 0), np.float32)
+    return photos.points.moved(chosen, np.stack([move for _, move in changed])).reshape(len(chosen), -1)

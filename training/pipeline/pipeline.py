@@ -29,7 +29,7 @@ def train(run: Run, *, resume: bool, devices: int = 1, callbacks: Sequence[keras
 def photos_to_learn(run: Run) -> tuple[Photos, Photos]:
     """The training and the validation split, decoded."""
     return (
-        load_photos(run.manifest.split("train"), run.task, run.recipe.training_input, run.cache),
+        load_photos(run.manifest.split("train"), run.task, run.recipe.training_input, run.cache, run.recipe.points),
         load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache),
     )
 

@@ -56,7 +56,7 @@ def _accuracy(run: Run, trial: optuna.Trial) -> float:
     tried = with_values(run.recipe, {name: _suggest(trial, name, space) for name, space in _spaces(run.recipe)})
     folder = RunFolder(run.folder.path / f"trial-{trial.number:03}")
     folder.path.mkdir(exist_ok=True)
-    learned = load_photos(run.manifest.split("train"), run.task, tried.training_input, run.cache)
+    learned = load_photos(run.manifest.split("train"), run.task, tried.training_input, run.cache, tried.points)
     watched = load_photos(run.manifest.split("validation"), run.task, tried.input, run.cache)
     history = fit(tried, run.task, learned, watched, folder, resume=False, callbacks=[_Pruning(trial)])
     folder.clear()  # weights of many trials fill a disk

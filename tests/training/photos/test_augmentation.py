@@ -46,13 +46,13 @@ def crop(photograph) -> np.ndarray:
 def test_all_zero_changes_nothing(crop, shape):
     pixels = crop[..., : shape[2]]
     for seed in range(5):
-        np.testing.assert_array_equal(Augmentation().apply(pixels, shape, rng(seed)), pixels)
+        np.testing.assert_array_equal(Augmentation().apply(pixels, shape, rng(seed)).pixels, pixels)
 
 
 @given(augmentations, st.integers(0, 2**32), st.sampled_from([1, 3]), st.tuples(*[st.integers(1, 24)] * 4))
 def test_any_change_gives_the_shape_that_the_network_takes(augmentation, seed, channels, sides):
     pixels = rng(seed).integers(0, 256, (*sides[:2], channels), dtype=np.uint8)
-    changed = augmentation.apply(pixels, (*sides[2:], channels), rng(seed))
+    changed = augmentation.apply(pixels, (*sides[2:], channels), rng(seed)).pixels
     assert (changed.shape, changed.dtype) == ((*sides[2:], channels), np.uint8)
 
 
@@ -60,8 +60,8 @@ def test_any_change_gives_the_shape_that_the_network_takes(augmentation, seed, c
 def test_the_same_draw_gives_the_same_picture(crop, channels):
     pixels = crop[..., :channels]
     shape = (48, 48, channels)
-    first = [ALL.apply(pixels, shape, rng(seed)) for seed in range(8)]
-    again = [ALL.apply(pixels, shape, rng(seed)) for seed in range(8)]
+    first = [ALL.apply(pixels, shape, rng(seed)).pixels for seed in range(8)]
+    again = [ALL.apply(pixels, shape, rng(seed)).pixels for seed in range(8)]
     np.testing.assert_array_equal(first, again)
     assert len({picture.tobytes() for picture in first}) == 8
 
@@ -74,7 +74,7 @@ def test_the_given_picture_stays_as_it_is(crop):
 
 
 def test_half_of_the_pictures_are_mirrored(crop):
-    changed = [Augmentation(mirror=True).apply(crop, crop.shape, rng(seed)) for seed in range(200)]
+    changed = [Augmentation(mirror=True).apply(crop, crop.shape, rng(seed)).pixels for seed in range(200)]
     mirrored = sum(np.array_equal(picture, crop[:, ::-1]) for picture in changed)
     assert mirrored + sum(np.array_equal(picture, crop) for picture in changed) == 200
     assert 60 < mirrored < 140
@@ -86,7 +86,7 @@ def test_a_crop_shows_as_much_as_it_should():
     ramp = np.stack([*np.meshgrid(np.arange(side), np.arange(side)), np.zeros((side, side))], axis=2).astype(np.uint8)
     areas, aspects = [], []
     for seed in range(300):
-        crop = Augmentation(min_area=0.5, max_stretch=0.4).apply(ramp, ramp.shape, rng(seed)).astype(float)
+        crop = Augmentation(min_area=0.5, max_stretch=0.4).apply(ramp, ramp.shape, rng(seed)).pixels.astype(float)
         width, height = crop[0, -1, 0] - crop[0, 0, 0], crop[-1, 0, 1] - crop[0, 0, 1]
         areas.append(width * height / side**2)
         aspects.append(width / height)
@@ -97,7 +97,7 @@ def test_a_crop_shows_as_much_as_it_should():
 
 
 def test_grey_has_three_equal_channels(crop):
-    grey = Augmentation(grey=1).apply(crop, crop.shape, rng())
+    grey = Augmentation(grey=1).apply(crop, crop.shape, rng()).pixels
     assert (grey == grey[..., :1]).all()
     assert np.ptp(grey) > 100
 
@@ -107,7 +107,7 @@ def test_noise_blur_jpeg_and_colour_do_what_they_say(crop):
         return float(np.abs(np.diff(pixels.astype(float), axis=0)).mean())
 
     def change(augmentation: Augmentation) -> tuple[float, float]:
-        changed = [augmentation.apply(crop, crop.shape, rng(seed)) for seed in range(10)]
+        changed = [augmentation.apply(crop, crop.shape, rng(seed)).pixels for seed in range(10)]
         return (
             float(np.mean([roughness(picture) for picture in changed]) - roughness(crop)),
             float(np.mean([np.abs(picture.astype(float) - crop).mean() for picture in changed])),
