@@ -1,21 +1,25 @@
 """A recipe, cross-validated over sources: what strangers may expect of it, and the thresholds that hold for them.
 
-Each fold is a run of its own, in a folder of the run's, and is not trained again once its answers are written.
+Each fold is a run of its own, in a folder of the run's, and is not trained again once its answers are written. Where a
+recipe begins with what other runs learned, each fold begins with what theirs did: the whole runs know its sources.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from models.errors import TrainingError
+from training.fitting.recipe import Recipe
 from training.fitting.run_folder import RunFolder
 from training.graph.export import export
 from training.measuring.evaluation import Answers, ask
 from training.measuring.ranking import ranking_interval, recall_at_95_specificity, roc_auc
 from training.photos.dataset import load_photos
 from training.photos.folds import dealt, drawn
+from training.photos.manifest import Manifest
 from training.pipeline.beginning import Run
 from training.pipeline.pipeline import PARITY_PICTURES, best_network, train
 from training.shipping.strangers import Strangers
@@ -33,7 +37,8 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool,
             asked about. What do more of them bring?
 
     Raises:
-        TrainingError: the recipe does not tell two labels apart, or there are fewer sources than folds.
+        TrainingError: the recipe does not tell two labels apart, there are fewer sources than folds, or it begins with
+            weights of a run that was not cross-validated over the same.
     """
     if len(run.task.labels) != 2 or run.task.made_by != "folder":
         raise TrainingError(
@@ -73,12 +78,38 @@ def fold_of(run: Run, number: int, held_back: frozenset[str], unlearned: frozens
         for photo in run.manifest.photos
         if photo.split != "test" and photo.source not in unlearned - held_back
     )
-    folder = RunFolder(run.folder.path / f"fold-{number}")
+    folder = RunFolder(run.folder.path / _name(number))
     folder.path.mkdir(exist_ok=True)
     manifest = replace(run.manifest, photos=tuple(photos))
     manifest.write(folder.manifest)
-    folder.recipe.write_text(run.recipe.to_toml(), encoding="utf-8")
-    return replace(run, folder=folder, manifest=manifest)
+    recipe = _beginning_with_folds(run.recipe, number, held_back)
+    folder.recipe.write_text(recipe.to_toml(), encoding="utf-8")
+    return replace(run, folder=folder, recipe=recipe, manifest=manifest)
+
+
+def _name(number: int) -> str:
+    return f"fold-{number}"
+
+
+def _beginning_with_folds(recipe: Recipe, number: int, held_back: frozenset[str]) -> Recipe:
+    """The recipe, with the weights of other runs' folds in place of theirs; published files are taken as they are."""
+    given = recipe.architecture.weights
+    several = (given,) if isinstance(given, str) else given
+    found = tuple(_of_fold(Path(one), number, held_back) if Path(one).suffix == ".h5" else one for one in several)
+    architecture = recipe.architecture.model_copy(update={"weights": found[0] if isinstance(given, str) else found})
+    return recipe.model_copy(update={"architecture": architecture})
+
+
+def _of_fold(weights: Path, number: int, held_back: frozenset[str]) -> str:
+    """A run's weights → those of its fold that did not see these sources either."""
+    fold = RunFolder(weights.parent / _name(number))
+    asked = Manifest.read(fold.manifest).split("test").photos if fold.best_weights.is_file() else ()
+    if held_back != {photo.source for photo in asked}:
+        raise TrainingError(
+            f"{weights} may have learned from what fold {number} is asked about; "
+            "cross-validate its run first, over the same sources"
+        )
+    return str(fold.best_weights)
 
 
 def _asked(fold: Run) -> Answers:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from models.errors import TrainingError
 from models.repository import read_metadata
 from training.fitting.run_folder import RunFolder
 from training.photos.manifest import Manifest
-from training.pipeline.beginning import open_run
+from training.pipeline.beginning import Run, open_run
 from training.pipeline.crossval import cross_validated, fold_of
 from training.shipping.strangers import Strangers
 
@@ -117,6 +118,35 @@ def test_a_fold_leaves_the_test_split_alone(validated):
     fold = fold_of(opened, 9, frozenset({"album1"}))
     assert {photo.source for photo in fold.manifest.split("test").photos} == {"album1"}
     assert fold.recipe == opened.recipe == open_run(fold.folder.path).recipe
+
+
+def mean_of(validated, workshop, folder: Path, *others: Path) -> Run:
+    """A run over the same photos that takes the mean of the weights of the validated run and of others."""
+    opened = open_run(validated[0].path)
+    folder.mkdir()
+    taken = tuple(str(weights) for weights in (validated[0].best_weights, *others))
+    recipe = workshop.recipe(fit={"epochs": 0, "batch_size": 8}, architecture={"weights": taken})
+    return replace(opened, folder=RunFolder(folder), recipe=recipe)
+
+
+def test_what_takes_weights_of_a_run_takes_in_each_fold_those_of_the_run_s_fold(validated, workshop, tmp_path):
+    """The run's own weights saw all sources: with them, each fold would be asked about what it knows."""
+    over = frozenset(f"album{n}" for n in range(6))
+    mean = mean_of(validated, workshop, tmp_path / "mean")
+    strangers = cross_validated(mean, over, 2, resume=False)
+    before = Strangers.read(validated[0].strangers)
+    assert strangers.answers.sources == before.answers.sources
+    np.testing.assert_allclose(strangers.answers.probabilities, before.answers.probabilities, atol=1e-6)
+    assert mean.recipe.architecture.weights == (str(validated[0].best_weights),)
+
+
+def test_weights_that_know_the_sources_are_refused(validated, workshop, tmp_path):
+    over = frozenset(f"album{n}" for n in range(6))
+    with pytest.raises(TrainingError, match="may have learned from what fold 1 is asked about"):
+        cross_validated(mean_of(validated, workshop, tmp_path / "threes"), over, 3, resume=False)
+    never = tmp_path / "never/best.weights.h5"
+    with pytest.raises(TrainingError, match=r"never/best\.weights\.h5 may have learned"):
+        cross_validated(mean_of(validated, workshop, tmp_path / "never", never), over, 2, resume=False)
 
 
 def test_a_share_of_the_sources_is_learned_from_and_all_are_asked_about(validated):
