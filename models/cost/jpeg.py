@@ -19,6 +19,7 @@ _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes, fill and
 _FILLED = (
     b"\xff" * 4096
 )  # within a scan, where Pillow keeps what its decoder has no use for, and copies it for each 64 KiB
+_LEAST_FILLED = 1024 * 1024  # bytes of a file in which that is worth a look
 _PIECE = 256 * 1024  # searched in one go, as the interpreter is held meanwhile
 _GATHERED = 4096  # Pillow joins EXIF segments one by one: so many bytes moved count as one part
 _RESOURCE = b"8BIM"
@@ -71,7 +72,7 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     if not whole:  # it is decoded again, several times, to see how much of it is there: see cut_off.py
         memory, seconds = memory + _CUT_OFF_BYTES * (width * height if scans > 1 else stored), _CUT_OFF_FACTOR * seconds
     held = header.parts.count * _S_PER_PART
-    if data.find(_FILLED, header.scan) >= 0:
+    if len(data) > _LEAST_FILLED and data.find(_FILLED, header.scan) >= 0:
         held += len(data) * _S_PER_FILLED
     return Cost(width * height, memory, seconds + held, held)
 
