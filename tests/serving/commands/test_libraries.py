@@ -201,6 +201,7 @@ def test_what_a_person_unticks_on_the_page_is_excluded(loupe, folder, tmp_path, 
         page.on("request", lambda request: requests.append(request.url))
         page.goto(page_file.as_uri())
         expect(page.locator("#count")).to_contain_text("2 of 2 would be turned")
+        assert page.locator("header code").evaluate("code => code.getClientRects().length") == 1, "on one line"
         page.get_by_label("right.jpg").uncheck()
         expect(page.locator("#count")).to_contain_text("1 of 2 would be turned")
         with page.expect_download() as download:
