@@ -13,11 +13,14 @@ LoupeError
     └── UnreachableError      nobody listens there, or the connection broke
 """
 
+import re
+
 import httpx
 
 _OF_IMAGES = frozenset({"UnsupportedImageError", "UndecodableImageError", "ImageTooLargeError"})
 _NOT_LOUPE_S = "HTTPError"
 _OF_PROXIES = frozenset({500, 502})
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")  # which Python puts before what is for people
 
 
 class LoupeError(Exception):
@@ -111,7 +114,8 @@ def connection_error(error: httpx.TransportError, url: str) -> ServiceError:
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
         return DeadlineError(f"{url} did not answer in time", DeadlineError.__name__)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return UnreachableError(f"{url} cannot be reached: {error or 'no answer'}", UnreachableError.__name__)
+        why = _ERRNO.sub("", str(error)) or "no answer"
+        return UnreachableError(f"{url} cannot be reached: {why}", UnreachableError.__name__)
     return UnreachableError(f"the connection to {url} broke: {type(error).__name__}", UnreachableError.__name__)
 
 
