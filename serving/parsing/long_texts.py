@@ -9,7 +9,7 @@ from secrets import token_hex
 
 _LONG_BYTES = 16 * 1024
 _PIECE_BYTES = 256 * 1024
-_MOST_MARKS = 40_000  # quotation marks that are looked at; what has more is no photo, or no JSON
+_MOST_MARKS = 20_000  # quotation marks that are looked at; what has more is no photo, or no JSON
 _RUN_BYTES = 64  # looked at first, as runs of backslashes are short
 # PHP writes `\/`, .NET `\u002B`, Gson `\u003d`; others break lines.
 _ESCAPES = {b"/": b"/", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
