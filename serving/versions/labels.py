@@ -19,6 +19,7 @@ from serving.parsing.bounded_json import read_json
 FILE_NAME = "labels.json"
 STABLE, SHADOW = "stable", "shadow"
 _ROUNDING = 1e-9
+_MOST_BYTES = 64 * 1024  # of the file: a link to what has no end would be read until memory has one
 
 
 class Target(BaseModel):
@@ -70,10 +71,14 @@ class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json
         """Reads a model's file; without one there are no labels.
 
         Raises:
-            InvalidModelError: it cannot be read, or is malformed.
+            InvalidModelError: it cannot be read, is malformed, or has more than 64 KiB.
         """
         try:
-            return cls.parse((folder / FILE_NAME).read_bytes())
+            with (folder / FILE_NAME).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
+            if len(data) > _MOST_BYTES:
+                raise RequestError(f"it has more than the {_MOST_BYTES} bytes that are allowed")
+            return cls.parse(data)
         except FileNotFoundError:
             return cls()
         except (OSError, RequestError) as error:

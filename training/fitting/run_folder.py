@@ -77,8 +77,9 @@ class RunFolder:
         partial.rename(self.history_file)
 
     def clear(self) -> None:
-        """Removes what an earlier run learned, so that nothing can go on from it."""
-        for path in (*self._checkpoints().values(), self.best_weights, self.history_file):
+        """Removes what an earlier run learned, and the models made of it: nothing may pass for new."""
+        models = self.path.glob("model*.onnx")
+        for path in (*self._checkpoints().values(), self.best_weights, self.history_file, *models):
             path.unlink(missing_ok=True)
 
     def kept(self) -> dict[str, bytes]:

@@ -69,6 +69,12 @@ def test_a_broken_file_is_told(tmp_path):
         Labels.read(tmp_path)
 
 
+def test_a_file_without_an_end_is_told(tmp_path):
+    (tmp_path / "labels.json").symlink_to("/dev/zero")
+    with pytest.raises(InvalidModelError, match=r"labels\.json cannot be used: it has more than the 65536 bytes"):
+        Labels.read(tmp_path)
+
+
 def test_readers_never_see_a_half_written_file(tmp_path):
     long = {f"label-{number}": {"version": number + 1} for number in range(200)}
     documents = [Labels.parse(json.dumps(labels).encode()) for labels in ({"stable": 1}, long)]

@@ -77,6 +77,13 @@ def test_clearing_leaves_nothing_to_go_on_from(run, model):
     assert run.history() == []
 
 
+def test_clearing_leaves_no_model_that_would_pass_for_a_new_one(run):
+    for name in ("model.onnx", "model.int8.onnx", "metrics.json"):
+        (run.path / name).write_bytes(b"of an earlier run")
+    run.clear()
+    assert [path.name for path in run.path.glob("m*")] == ["metrics.json"]
+
+
 def test_the_best_epoch_is_the_most_accurate_and_of_those_the_surest():
     accuracies_and_losses = [(0.5, 0.1), (0.9, 0.4), (0.9, 0.2), (0.9, 0.2), (0.8, 0.1)]
     history = [{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in accuracies_and_losses]
