@@ -34,7 +34,7 @@ from serving.settings import Settings
 from serving.upright.straightening import MODEL, Straightener
 from serving.upright.tasks import Method
 
-_WITH_UNDO = ("undo", "as_json", "as_csv")
+_WITH_UNDO = ("undo", "as_json", "as_csv", "models")  # whose folder may be given by habit
 _PAGES = (".html", ".htm")
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, prod
+from threading import Thread
 from typing import Self
 
 import numpy as np
@@ -118,7 +119,11 @@ class Classifier:
         while self._users:
             self._idle.clear()
             await self._idle.wait()
-        await asyncio.to_thread(self.close)
+        closing = Thread(
+            target=self.close
+        )  # which holds nothing once it has ended: a pool's goes on to hold it a little
+        closing.start()
+        await asyncio.to_thread(closing.join)
 
     def close(self) -> None:
         """Answers what waits, then ends the workers."""

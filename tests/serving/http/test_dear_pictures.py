@@ -60,6 +60,8 @@ def test_sigterm_ends_the_server_in_its_time_whatever_is_being_decoded(spawn, mo
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(httpx.post, url + PATH, content=dear, timeout=60) for _ in range(4)]
         wait_for(lambda: len(children(process.pid)) == 1)
+        there = "loupe_requests_in_flight 5.0"  # those, and the one that asks
+        wait_for(lambda: there in httpx.get(f"{url}/metrics").text or any(one.done() for one in asking))
         decoding = children(process.pid)
         process.send_signal(signal.SIGTERM)
         started = time.monotonic()
