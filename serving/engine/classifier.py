@@ -119,9 +119,7 @@ class Classifier:
         while self._users:
             self._idle.clear()
             await self._idle.wait()
-        closing = Thread(
-            target=self.close
-        )  # which holds nothing once it has ended: a pool's goes on to hold it a little
+        closing = Thread(target=self.close)  # one of a pool would hold the model a little longer
         closing.start()
         await asyncio.to_thread(closing.join)
 
