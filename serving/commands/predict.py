@@ -53,7 +53,7 @@ def predict(
 async def _predict(
     settings: Settings, names: list[str] | None, paths: list[Path], output: Path | None, *, as_json: bool
 ) -> Tally:
-    with Scorer(settings) as scorer:
+    with Scorer(settings, only=names or ()) as scorer:
         choose(scorer, names)
         tally = Tally(paths, sum(1 for _ in photos(paths, READ)))
         if output is not None:

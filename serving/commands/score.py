@@ -100,7 +100,7 @@ async def _score_here(
 ) -> None:
     from serving.scoring.parts import open_parts
 
-    with Scorer(settings) as scorer:
+    with Scorer(settings, only=names or ()) as scorer:
         choose(scorer, names)
         with open_parts(out, scorer.versions, forget_failures=retry_failed) as parts:
             async for one in scorer.scores(_new(sources, parts, pace)):
@@ -120,7 +120,8 @@ def _score_on_ray(
     from serving.scaleout.ray_data import rows_on_ray
     from serving.scoring.parts import open_parts, parts_in
 
-    with Scorer(settings) as scorer:  # told at once if a model is wrong, and given up before actors load it
+    # A model that is wrong is told at once; it is given up again before actors load it.
+    with Scorer(settings, only=names or ()) as scorer:
         choose(scorer, names)
     with open_parts(out, scorer.versions, forget_failures=retry_failed) as parts:
         pace.skipped = parts.before

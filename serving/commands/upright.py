@@ -161,7 +161,7 @@ def _excluded(file: Path | None) -> frozenset[Path]:
 async def _turn(
     settings: Settings, model: str, paths: list[Path], report: Report, turning: Turning, html: Path | None
 ) -> None:
-    service = PredictionService.load(settings)
+    service = PredictionService.load(settings, only=[model])
     straightener = Straightener(service, model)
     try:
         with ExitStack() as stack:

@@ -1,7 +1,7 @@
 """Scorer: pictures in, scores out; the one that the commands, Ray and Spark share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Self
@@ -24,17 +24,18 @@ class Scorer:
         versions: of each model that is asked.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, only: Collection[str] = ()) -> None:
         """Loads all models of the repository; those are asked that are by default.
 
         Args:
             settings: where they are, and what a picture may cost.
+            only: as ``PredictionService.load``.
 
         Raises:
             LoupeError: as ``PredictionService.load``.
         """
         self.settings = settings
-        self._service = PredictionService.load(settings)
+        self._service = PredictionService.load(settings, only=only)
         self.versions: dict[str, str] = {}
         self.choose(self._service.default_names)
 
@@ -89,7 +90,7 @@ class ScorerOfBatches:
             LoupeError: as ``Scorer``, and as its ``choose``.
         """
         self._runner = asyncio.Runner()
-        self.scorer = Scorer(settings)
+        self.scorer = Scorer(settings, only=models or ())
         if models:
             self.scorer.choose(models)
 

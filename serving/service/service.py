@@ -1,7 +1,7 @@
 """PredictionService: the loaded classifiers. Every protocol and the command line enter here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import starmap
 from random import Random
@@ -62,8 +62,13 @@ class PredictionService:
         self._draining = self._closed = False
 
     @classmethod
-    def load(cls, settings: Settings, observer: Observer = UNOBSERVED) -> Self:
+    def load(cls, settings: Settings, observer: Observer = UNOBSERVED, only: Collection[str] = ()) -> Self:
         """Loads and proves the wanted versions of every model; one that fails keeps the service from starting.
+
+        Args:
+            settings: where they are, and what a picture may cost.
+            observer: is told what happens.
+            only: names of the models that will be asked. If one of them is not there, all are loaded, as that is told.
 
         Raises:
             ModelNotFoundError: the repository is empty.
@@ -71,7 +76,7 @@ class PredictionService:
             DeviceError: the device that was asked for is not in effect.
         """
         registry = Registry(settings, observer)
-        registry.start()
+        registry.start(only)
         return cls(settings, registry, observer)
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -53,8 +53,8 @@ class Registry:
         self._thread = ThreadPoolExecutor(1, "models")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
-        """Loads every model; one that fails keeps the service from starting.
+    def start(self, only: Collection[str] = ()) -> None:
+        """Loads every model, or those of a few names if all of them are there; one that fails keeps it from starting.
 
         Raises:
             ModelNotFoundError: the repository is empty.
@@ -64,7 +64,8 @@ class Registry:
         names = self._loader.versions()
         if not names:
             raise ModelNotFoundError(NONE.format(self._loader.root))
-        for name in names:
+        wanted = [name for name in names if name in only] if names.keys() >= set(only) else []
+        for name in wanted or names:
             candidate = self._loader.assemble(ServedModel.empty(name))
             for error in candidate.refused.values():
                 raise error

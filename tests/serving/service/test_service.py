@@ -1,5 +1,6 @@
 import asyncio
 from base64 import b64encode
+from contextlib import closing
 
 import pytest
 
@@ -73,6 +74,20 @@ def test_the_latest_version_is_loaded(zoo, tmp_path):
     service = PredictionService.load(Settings(models=root))
     assert service.classifier("orientation").metadata.version == 10
     service.close()
+
+
+def test_only_what_will_be_asked_is_loaded(zoo, tmp_path):
+    """One that is broken is nothing to a command that asks another; a name that is not there has all of them named."""
+    root = zoo.publish(tmp_path, zoo.orientation(), zoo.selfie())
+    with closing(PredictionService.load(Settings(models=root), only=["orientation", "orientation"])) as service:
+        assert list(service.models) == ["orientation"]
+    with closing(PredictionService.load(Settings(models=root), only=["orientation", "nope"])) as service:
+        assert list(service.models) == ["orientation", "selfie"]
+    (root / "selfie/3/model.onnx").write_bytes(b"broken")
+    with closing(PredictionService.load(Settings(models=root), only=["orientation"])) as service:
+        assert list(service.models) == ["orientation"]
+    with pytest.raises(InvalidModelError, match="selfie"):
+        PredictionService.load(Settings(models=root))
 
 
 def test_an_empty_repository_is_refused(tmp_path):
