@@ -16,9 +16,8 @@ _PROGRESSIVE, _ARITHMETIC = frozenset({0xC2, 0xC6, 0xCA, 0xCE}), range(0xC9, 0xD
 _ALONE = frozenset({0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})  # markers that no length follows
 _FILL = re.compile(rb"\xff+")
 _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes, fill and restarts belong to the scan
-_FILLED = (
-    b"\xff" * 4096
-)  # within a scan, where Pillow keeps what its decoder has no use for, and copies it for each 64 KiB
+# Within a scan Pillow keeps what its decoder has no use for, and copies it for each 64 KiB.
+_FILLED = b"\xff" * 4096
 _LEAST_FILLED = 1024 * 1024  # bytes of a file in which that is worth a look
 _PIECE = 256 * 1024  # searched in one go, as the interpreter is held meanwhile
 _GATHERED = 4096  # Pillow joins EXIF segments one by one: so many bytes moved count as one part

@@ -8,9 +8,8 @@ from serving.parsing.long_texts import LongTexts
 MAX_VALUES = 10_000
 """Values of a document; a request of 64 images in the most verbose form has under 1,000."""
 
-_MOST_BESIDE = (
-    8 * 1024 * 1024
-)  # numbers of thousands of digits, or escapes, take one call of the parser 4 to 10 ms a MiB
+# Numbers of thousands of digits, or escapes, take one call of the parser 4 to 10 ms a MiB.
+_MOST_BESIDE = 8 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024  # a count holds the interpreter, and others want it in between
 _BOM = b"\xef\xbb\xbf"
 

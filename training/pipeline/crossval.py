@@ -95,9 +95,13 @@ def _beginning_with_folds(recipe: Recipe, number: int, held_back: frozenset[str]
     """The recipe, with the weights of other runs' folds in place of theirs; published files are taken as they are."""
     given = recipe.architecture.weights
     several = (given,) if isinstance(given, str) else given
-    found = tuple(_of_fold(Path(one), number, held_back) if Path(one).suffix == ".h5" else one for one in several)
+    found = tuple(_of_fold(Path(one), number, held_back) if _is_of_run(Path(one)) else one for one in several)
     architecture = recipe.architecture.model_copy(update={"weights": found[0] if isinstance(given, str) else found})
     return recipe.model_copy(update={"architecture": architecture})
+
+
+def _is_of_run(weights: Path) -> bool:
+    return weights.suffix == ".h5" or RunFolder(weights.parent).manifest.is_file()
 
 
 def _of_fold(weights: Path, number: int, held_back: frozenset[str]) -> str:

@@ -8,7 +8,7 @@ from PIL import Image
 from models.errors import TrainingError
 from models.repository import read_metadata
 from training.fitting.run_folder import RunFolder
-from training.photos.manifest import Manifest
+from training.photos.manifest import Manifest, Photo
 from training.pipeline.beginning import Run, open_run
 from training.pipeline.crossval import cross_validated, fold_of
 from training.shipping.strangers import Strangers
@@ -120,6 +120,10 @@ def test_a_fold_leaves_the_test_split_alone(validated):
     assert fold.recipe == opened.recipe == open_run(fold.folder.path).recipe
 
 
+def fold_photos(fold: Path) -> tuple[Photo, ...]:
+    return Manifest.read(fold / "manifest.csv").split("test").photos
+
+
 def mean_of(validated, workshop, folder: Path, *others: Path) -> Run:
     """A run over the same photos that takes the mean of the weights of the validated run and of others."""
     opened = open_run(validated[0].path)
@@ -138,6 +142,16 @@ def test_what_takes_weights_of_a_run_takes_in_each_fold_those_of_the_run_s_fold(
     assert strangers.answers.sources == before.answers.sources
     np.testing.assert_allclose(strangers.answers.probabilities, before.answers.probabilities, atol=1e-6)
     assert mean.recipe.architecture.weights == (str(validated[0].best_weights),)
+
+
+def test_a_run_s_exported_model_counts_as_its_weights(validated, workshop, tmp_path):
+    """Such as its int8 copy, from which others go on; a published model's own sources nobody knows."""
+    opened = open_run(validated[0].path)
+    taken = (str(validated[0].path / "model.int8.onnx"), "models/selfie/2/model.onnx")
+    recipe = workshop.recipe(fit={"epochs": 1}, architecture={"weights": taken})
+    held_back = frozenset(photo.source for photo in fold_photos(validated[0].path / "fold-2"))
+    fold = fold_of(replace(opened, folder=RunFolder(tmp_path), recipe=recipe), 2, held_back)
+    assert fold.recipe.architecture.weights == (str(validated[0].path / "fold-2/best.weights.h5"), taken[1])
 
 
 def test_weights_that_know_the_sources_are_refused(validated, workshop, tmp_path):
