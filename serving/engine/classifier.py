@@ -119,13 +119,17 @@ class Classifier:
         while self._users:
             self._idle.clear()
             await self._idle.wait()
-        closing = Thread(target=self.close)  # one of a pool would hold the model a little longer
+        closing = Thread(target=self._end)  # one of a pool would hold the model a little longer
         closing.start()
         await asyncio.to_thread(closing.join)
 
     def close(self) -> None:
         """Answers what waits, then ends the workers."""
         self._batcher.close()
+
+    def _end(self) -> None:
+        self.close()
+        self.model.give_back()
 
 
 class in_use:  # noqa: N801 - read as `with in_use(classifiers)`

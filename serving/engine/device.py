@@ -121,6 +121,8 @@ def _options() -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")  # see runtime.py
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")  # go with their model
     options.log_severity_level = 3
     return options
 

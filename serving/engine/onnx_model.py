@@ -13,6 +13,7 @@ from models.metadata import GoldenSample
 from models.repository import read_metadata
 from serving.engine.batch_sizes import fixed_sizes, stack
 from serving.engine.device import Accelerator, Batches, open_session
+from serving.engine.runtime import onnxruntime
 from serving.engine.signatures import Signatures
 from serving.settings import Device
 
@@ -82,6 +83,14 @@ class OnnxModel:
         batch = stack(images, self.fixed_sizes)
         probabilities: NDArray[np.float32] = self._session.run([_OUTPUT], {_INPUT: batch})[0]
         return probabilities[: len(images)]
+
+    def give_back(self) -> None:
+        """Runs once more: at the end of such a run ONNX Runtime returns memory that no session works in any more."""
+        if self.kind == "cpu":
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+            blank = np.zeros((1, *self.metadata.preprocessing.shape), np.uint8)
+            self._session.run([_OUTPUT], {_INPUT: blank}, options)
 
     def prove(self) -> None:
         """Checks all golden samples, and runs once at each batch size, so that no caller waits for the first.

@@ -40,5 +40,12 @@ with captured(printed):
     import onnxruntime
 
 onnxruntime.set_default_logger_severity(_ERRORS)
+# One store of memory for what the sessions of all models work in: each its own would keep what its largest batch took.
+onnxruntime.create_and_register_allocator(
+    onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    ),
+    None,
+)
 
 __all__ = ["captured", "onnxruntime", "printed"]

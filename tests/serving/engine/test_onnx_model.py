@@ -1,4 +1,7 @@
 import hashlib
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +10,8 @@ from models.errors import InvalidModelError
 from models.metadata import Label
 from models.preprocessing import Preprocessing
 from serving.engine.onnx_model import OnnxModel
+
+MODELS = Path(__file__).parents[3] / "models"
 
 
 @pytest.fixture
@@ -28,6 +33,40 @@ def test_it_runs_batches_and_knows_its_file(zoo, load):
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2, 3]
     assert model.sha256 == hashlib.sha256(data).hexdigest()
     assert (model.kind, model.provider) == ("cpu", "CPUExecutionProvider")
+
+
+SHARING = """
+import sys
+from pathlib import Path
+import numpy as np
+from serving.engine.allocator import give_back
+from serving.engine.onnx_model import OnnxModel
+
+def resident():
+    give_back()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+models = [OnnxModel(Path(file), "cpu") for file in sys.argv[1:]]
+for model in models:
+    model.run([np.zeros(model.metadata.preprocessing.shape, np.uint8)])
+loaded = resident()
+for model in models:
+    model.run([np.zeros(model.metadata.preprocessing.shape, np.uint8)] * 8)
+    print(resident() - loaded)
+models[0].give_back()
+print(resident() - loaded)
+"""
+
+
+def test_what_one_model_worked_in_is_there_for_the_next_and_goes_back_with_it():
+    """Each session its own would keep what its largest batch took: 8 MB of this one's."""
+    file = str(MODELS / "orientation" / "2" / "model.onnx")
+    ran = subprocess.run([sys.executable, "-c", SHARING, file, file, file], capture_output=True, text=True, check=True)
+    first, second, third, left = map(int, ran.stdout.split())
+    assert first > 4e6
+    assert third - first < first / 2, "the three share it"
+    assert left < first / 2
+    assert second <= third
 
 
 def test_batches_that_are_filled_up_give_the_same_answers(zoo, load):
