@@ -10,9 +10,12 @@ from typing import Literal, NamedTuple, Self
 from models.errors import ChangedMeanwhileError, LoupeError, RequestError
 from models.whole_file import sync_folder
 from serving.album.difference import restored
+from serving.album.gate import Gate
 from serving.album.memory import Judgement, Known, Memory
+from serving.album.originals import Originals
+from serving.album.recovery import last_changes, release_originals
 from serving.album.replacing import commit, prepare, sweep
-from serving.album.undo_log import NAME, Entry, UndoLog, entries, forget_originals
+from serving.album.undo_log import Entry, UndoLog, entries
 
 
 class Album:
@@ -32,15 +35,18 @@ class Album:
         self._tree = tree
         self._memory = Memory(tree, judge, read_only=read_only)
         self.log = UndoLog(tree)
+        self._changes = Gate()
 
     def __enter__(self) -> Self:
         self._memory.__enter__()
         if self._memory.was_interrupted:
             sweep(self._tree)
+            release_originals(self._tree)
             self._recover()
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        self._changes.close()  # threads go on for a moment after Ctrl-C
         self.log.close()
         self._memory.__exit__(kind)
 
@@ -67,18 +73,28 @@ class Album:
 
         Raises:
             ChangedMeanwhileError: it is no longer the file that was read.
+            ServiceError: the album is closed.
             OSError: it is as it was.
         """
-        waiting = prepare(photo, after)
+        with self._changes.passed():
+            waiting = prepare(photo, after)
+            try:
+                if _identity(photo.stat()) != _identity(facts):
+                    raise ChangedMeanwhileError("the file was changed while it was judged")
+                kept = self.log.note(photo, before, after, facts.st_mtime_ns)
+            except BaseException:
+                waiting.unlink(missing_ok=True)
+                raise
+            self._commit(waiting, photo, facts, kept)
+            return photo.stat()
+
+    def _commit(self, waiting: Path, photo: Path, facts: os.stat_result, kept: Path | None) -> None:
         try:
-            if _identity(photo.stat()) != _identity(facts):
-                raise ChangedMeanwhileError("the file was changed while it was judged")
-            self.log.note(photo, before, after, facts.st_mtime_ns)
-        except BaseException:
-            waiting.unlink(missing_ok=True)
+            commit(waiting, photo)
+        except OSError:
+            if kept is not None and _identity(photo.stat()) == _identity(facts):
+                self.log.originals.drop(kept)
             raise
-        commit(waiting, photo)
-        return photo.stat()
 
     def create(self, file: Path, beside: Path, data: bytes) -> os.stat_result:
         """Writes the undo log, then a new file; from any thread.
@@ -90,18 +106,20 @@ class Album:
 
         Raises:
             ChangedMeanwhileError: something is there by now.
+            ServiceError: the album is closed.
             OSError: nothing was made.
         """
-        waiting = prepare(beside, data, time_ns())
-        try:
-            self.log.note_new(file, data)
-            os.link(waiting, file)  # which replaces nothing
-        except FileExistsError:
-            raise ChangedMeanwhileError(f"{file.name} was made by another program meanwhile") from None
-        finally:
-            waiting.unlink(missing_ok=True)
-        sync_folder(file.parent)
-        return file.stat()
+        with self._changes.passed():
+            waiting = prepare(beside, data, time_ns())
+            try:
+                self.log.note_new(file, data)
+                os.link(waiting, file)  # which replaces nothing
+            except FileExistsError:
+                raise ChangedMeanwhileError(f"{file.name} was made by another program meanwhile") from None
+            finally:
+                waiting.unlink(missing_ok=True)
+            sync_folder(file.parent)
+            return file.stat()
 
     def undo(self, log: Path) -> Iterator["Undone"]:
         """Puts back what the log tells of, file by file; those are left alone unless they are asked for again.
@@ -111,7 +129,7 @@ class Album:
         """
         for entry in entries(log):
             yield self._undone(entry)
-        forget_originals(log)
+        Originals(log).forget()
 
     def _undone(self, entry: Entry) -> "Undone":
         photo = self._tree / entry.file
@@ -149,6 +167,8 @@ class Album:
         else:
             kept = self._tree / str(entry.original)
             self._refuse_outside(kept)
+            if not kept.exists():
+                raise RequestError("its original is not there any more")
             old = kept.read_bytes()
         self._refuse_other(old, entry)
         return old
@@ -162,8 +182,7 @@ class Album:
 
     def _recover(self) -> None:
         """Learns from the last log what the memory of a killed process lacks."""
-        last = max(self._tree.glob(f"{NAME}*.jsonl"), key=lambda log: log.stat().st_mtime_ns, default=None)
-        for entry in () if last is None else entries(last):
+        for entry in last_changes(self._tree):
             photo = self._tree / entry.file
             if photo.is_file() and sha256(photo.read_bytes()).hexdigest() == entry.after:
                 said = Judgement("", 0.0, certain=True, clockwise=0)

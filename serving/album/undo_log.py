@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,6 +14,7 @@ from typing import Any, Self
 from models.errors import RequestError
 from models.whole_file import sync_folder
 from serving.album.difference import Patch, difference, restored
+from serving.album.originals import Originals
 
 NAME = "loupe-undo-"
 _FORMAT: dict[str, object] = {"loupe_undo": 1}
@@ -61,74 +60,84 @@ class UndoLog:
 
     Attributes:
         path: of the file, which is made with the first entry.
+        begun: whether there is anything to undo.
+        originals: those that are kept as files.
     """
 
     def __init__(self, tree: Path) -> None:
         self._tree = tree
         self._lock = threading.Lock()
         self._file: FileIO | None = None
-        self._originals = 0
+        self.begun = False
         self.path = _free_name(tree)
+        self.originals = Originals(self.path)
 
     def note_new(self, file: Path, after: bytes) -> None:
         """Writes down a file that is about to be made."""
         with self._lock:
-            self._write(Entry(str(file.relative_to(self._tree)), "", _digest(after), 0, []).to_json())
+            self._write(Entry(str(file.relative_to(self._tree)), "", _digest(after), 0, []))
 
-    def note(self, photo: Path, before: bytes, after: bytes, mtime_ns: int) -> None:
-        """Writes down a change that is about to happen; returns once the disk has it."""
+    def note(self, photo: Path, before: bytes, after: bytes, mtime_ns: int) -> Path | None:
+        """Writes down a change that is about to happen; returns once the disk has it.
+
+        Returns:
+            Where the original is kept; None where the log itself holds what changes.
+
+        Raises:
+            OSError: nothing was noted, and nothing is kept.
+        """
         file = str(photo.relative_to(self._tree))
         patches = difference(before, after)
-        small = sum(len(patch.old) for patch in patches) <= _MOST_PATCHED_BYTES and restored(after, patches) == before
+        digests = _digest(before), _digest(after)
         with self._lock:
-            original = None if small else self._keep(photo)
-            entry = Entry(file, _digest(before), _digest(after), mtime_ns, patches if small else None, original)
-            self._write(entry.to_json())
+            if sum(len(patch.old) for patch in patches) <= _MOST_PATCHED_BYTES and restored(after, patches) == before:
+                self._write(Entry(file, *digests, mtime_ns, patches))
+                return None
+            kept = self.originals.keep(photo)
+            try:
+                self._write(Entry(file, *digests, mtime_ns, original=str(kept.relative_to(self._tree))))
+            except BaseException:
+                self.originals.drop(kept)
+                raise
+            return kept
 
     def close(self) -> None:
         """Ends the file, if there is one."""
         if self._file is not None:
             self._file.close()
+            if not self.begun:
+                self.path.unlink(missing_ok=True)
 
-    @property
-    def begun(self) -> bool:
-        """Whether there is anything to undo."""
-        return self._file is not None
-
-    def _write(self, line: dict[str, object]) -> None:
+    def _write(self, entry: Entry) -> None:
         if self._file is None:
-            self._file = self.path.open("xb", buffering=0)
-            self._append(_FORMAT)
+            self._file = self._begin()
+        _append(self._file, entry.to_json())
+        self.begun = True
+
+    def _begin(self) -> FileIO:
+        """A file of which the disk has the first line, or none: without it, what follows could not be read."""
+        file = self.path.open("xb", buffering=0)
+        try:
+            _append(file, _FORMAT)
             sync_folder(self.path.parent)
-        self._append(line)
-
-    def _append(self, line: dict[str, object]) -> None:
-        """All of it, or nothing: half a line would spoil those that follow once the disk has room again."""
-        assert self._file is not None  # noqa: S101 - for mypy
-        start, left = self._file.tell(), memoryview(json.dumps(line).encode() + b"\n")
-        try:
-            while left:
-                left = left[self._file.write(left) :]
-            os.fsync(self._file.fileno())
-        except OSError:
-            self._file.truncate(start)
-            self._file.seek(start)
+        except BaseException:
+            file.close()
+            self.path.unlink()
             raise
+        return file
 
-    def _keep(self, photo: Path) -> str:
-        """As a second name of the file where the file system knows such, which takes neither time nor room."""
-        folder = _originals(self.path)
-        folder.mkdir(exist_ok=True)
-        self._originals += 1
-        kept = folder / f"{self._originals:06}{photo.suffix}"
-        try:
-            os.link(photo, kept)
-        except OSError:
-            shutil.copy2(photo, kept)
-            with kept.open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(folder)
-        return str(kept.relative_to(self._tree))
+
+def _append(file: FileIO, line: dict[str, object]) -> None:
+    """All of it, or nothing: half a line would spoil those that follow once the disk has room again."""
+    start, left = file.tell(), memoryview(json.dumps(line).encode() + b"\n")
+    try:
+        while left:
+            left = left[file.write(left) :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(start)
+        file.seek(start)
+        raise
 
 
 def entries(log: Path) -> Iterator[Entry]:
@@ -148,17 +157,6 @@ def entries(log: Path) -> Iterator[Entry]:
                 yield Entry.from_json(_parsed(line))
             except (KeyError, TypeError, ValueError):
                 raise RequestError(f"line {number} of {log} is broken") from None
-
-
-def forget_originals(log: Path) -> None:
-    """Removes the folder of originals once none is left in it."""
-    with suppress(OSError):
-        _originals(log).rmdir()
-
-
-def _originals(log: Path) -> Path:
-    """Hidden, so that they are not taken for photos of the tree."""
-    return log.with_name(f".{log.stem}")
 
 
 def _parsed(line: bytes) -> Any:  # noqa: ANN401 - it is JSON

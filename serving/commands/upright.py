@@ -167,11 +167,7 @@ async def _turn(
         with ExitStack() as stack:
             metadata = choose_turning(service, model)
             judge = turning.judge(metadata)
-            albums: dict[Path, Album] = {
-                tree: stack.enter_context(Album(tree, judge, read_only=not turning.apply)) for tree in trees(paths)
-            }
-            for album in albums.values():
-                stack.callback(_tell_log, album.log)
+            albums = {tree: _open(tree, judge, turning, stack) for tree in trees(paths)}
             bar = stack.enter_context(progress_bar(beside_lines=report.as_lines))
             task = bar.add_task("turning" if turning.apply else "looking", total=sum(1 for _ in photos(paths, TURNED)))
             turner = Turner(turning, straightener, settings, albums)
@@ -188,6 +184,12 @@ async def _turn(
         tell_none(paths)
     tell_others(other_files(paths, TURNED))
     _tell_what_next(report, turning, metadata, html)
+
+
+def _open(tree: Path, judge: str, turning: Turning, stack: ExitStack) -> Album:
+    album = Album(tree, judge, read_only=not turning.apply)
+    stack.callback(_tell_log, album.log)  # once it is closed: until then threads may begin the log
+    return stack.enter_context(album)
 
 
 def _gallery(path: Path, settings: Settings) -> Gallery:

@@ -1,16 +1,19 @@
 """What a killed process leaves, made by hand; test_kill.py kills real ones."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from models.errors import ChangedMeanwhileError, RequestError
+from models.errors import ChangedMeanwhileError, RequestError, ServiceError
 from serving.album.album import Album
+from serving.album.gate import Gate
 from serving.album.memory import Judgement
 from serving.album.replacing import prepare
 
 BEFORE, AFTER = b"before" * 10, b"after!" * 10
+LARGE, TURNED = BEFORE * 2000, AFTER * 2000  # so large that the original is kept as a file
 SAID = Judgement("left", 0.99, certain=True, clockwise=90)
 
 
@@ -116,3 +119,94 @@ def test_extended_attributes_and_times_are_taken_over(photo):
         album.replace(photo, photo.stat(), BEFORE, AFTER)
     assert os.getxattr(photo, "user.stars") == b"5"
     assert photo.stat().st_mtime_ns == 10**18 + 1
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["before the photo is replaced", "before it is noted"])
+def test_a_kill_leaves_no_second_name_for_which_a_photo_would_be_passed_over(photo, noted):
+    photo.write_bytes(LARGE)
+    album = killed(photo.parent)
+    if noted:
+        album.log.note(photo, LARGE, TURNED, photo.stat().st_mtime_ns)
+    else:
+        album.log.originals.keep(photo)
+    die(album)
+    assert photo.stat().st_nlink == 2
+    with Album(photo.parent, "judge") as again:
+        assert photo.stat().st_nlink == 1
+        assert again.recall(photo, photo.stat()) is None
+    assert list(photo.parent.glob(".loupe-undo-*")) == []
+
+
+def test_the_original_of_a_turned_photo_is_kept_though_a_person_has_a_name_for_it_too(photo):
+    photo.write_bytes(LARGE)
+    other = photo.with_name("the same.jpg")
+    other.hardlink_to(photo)
+    album = killed(photo.parent)
+    album.replace(photo, photo.stat(), LARGE, TURNED)
+    die(album)
+    with Album(photo.parent, "judge") as again:
+        assert [undone.action for undone in again.undo(album.log.path)] == ["restored"]
+    assert (photo.read_bytes(), other.read_bytes()) == (LARGE, LARGE)
+
+
+def test_a_photo_that_cannot_be_replaced_has_no_second_name(photo):
+    photo.write_bytes(LARGE)
+    with Album(photo.parent, "judge") as album:
+        facts = photo.stat()
+        kept = album.log.note(photo, LARGE, TURNED, facts.st_mtime_ns)
+        with pytest.raises(FileNotFoundError):
+            album._commit(photo.with_name("gone"), photo, facts, kept)
+    assert (photo.read_bytes(), photo.stat().st_nlink) == (LARGE, 1)
+
+
+def test_an_end_waits_for_what_was_begun_and_nothing_is_begun_after_it():
+    gate, inside, leave = Gate(), threading.Event(), threading.Event()
+
+    def change() -> None:
+        with gate.passed():
+            inside.set()
+            leave.wait(30)
+
+    changing, ending = threading.Thread(target=change), threading.Thread(target=gate.close)
+    changing.start()
+    assert inside.wait(30)
+    ending.start()
+    ending.join(0.05)
+    assert ending.is_alive()
+    leave.set()
+    ending.join(30)
+    assert not ending.is_alive()
+    with pytest.raises(ServiceError), gate.passed():
+        pass
+
+
+def test_a_photo_that_comes_to_be_turned_after_the_end_stays(photo):
+    photo.write_bytes(LARGE)
+    with Album(photo.parent, "judge") as album:
+        facts = photo.stat()
+    with pytest.raises(ServiceError, match="stop"):
+        album.replace(photo, facts, LARGE, TURNED)
+    assert (photo.read_bytes(), photo.stat().st_nlink) == (LARGE, 1)
+
+
+@pytest.mark.parametrize("broken", [b"", b"{}", b'{"loupe_undo": 1}\nno entry\n'])
+def test_a_log_that_cannot_be_read_blocks_no_folder(photo, broken):
+    album = killed(photo.parent)
+    album.replace(photo, photo.stat(), BEFORE, AFTER)
+    die(album)
+    newest = photo.with_name("loupe-undo-29991231T000000Z.jsonl")
+    newest.write_bytes(broken)
+    os.utime(newest, ns=(2**62, 2**62))
+    with Album(photo.parent, "judge") as again:
+        assert again.recall(photo, photo.stat()).state == "turned"
+        assert [undone.action for undone in again.undo(album.log.path)] == ["restored"]
+
+
+def test_an_original_that_was_removed_is_told(photo):
+    photo.write_bytes(LARGE)
+    with Album(photo.parent, "judge") as album:
+        album.replace(photo, photo.stat(), LARGE, TURNED)
+        [kept] = album.log.originals.folder.iterdir()
+        kept.unlink()
+        [undone] = album.undo(album.log.path)
+    assert (undone.action, undone.reason) == ("failed", "its original is not there any more")

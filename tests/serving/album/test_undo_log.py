@@ -1,4 +1,5 @@
 import resource
+from contextlib import contextmanager
 
 import pytest
 
@@ -72,18 +73,50 @@ def test_two_logs_of_one_second_have_their_own_names(tmp_path):
     assert len(list(tmp_path.glob("loupe-undo-*.jsonl"))) == 3
 
 
+@contextmanager
+def full_disk(size: int):
+    """No file can grow beyond it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_a_full_disk_leaves_no_half_line(tmp_path):
     photo = tmp_path / "0.jpg"
     photo.write_bytes(FIRST)
     log = UndoLog(tmp_path)
     log.note(photo, FIRST, SECOND, 1)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (log.path.stat().st_size + 100, limits[1]))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            log.note(photo, FIRST, SECOND, 2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(log.path.stat().st_size + 100):
+        log.note(photo, FIRST, SECOND, 2)
     log.note(photo, FIRST, SECOND, 3)
     log.close()
     assert [entry.mtime_ns for entry in entries(log.path)] == [1, 3]
+
+
+@pytest.mark.parametrize("size", [0, 5, len('{"loupe_undo": 1}') + 20])
+@pytest.mark.parametrize("times", [1, 100], ids=["patched", "kept"])
+def test_a_full_disk_before_the_first_entry_leaves_a_log_that_can_be_read_or_none(tmp_path, size, times):
+    photo = tmp_path / "0.jpg"
+    photo.write_bytes(FIRST * times)
+    log = UndoLog(tmp_path)
+    with full_disk(size):
+        log.note(photo, FIRST * times, SECOND * times, 1)
+    assert not log.begun
+    assert photo.stat().st_nlink == 1, "what was not noted is not kept"
+    log.note(photo, FIRST * times, SECOND * times, 2)
+    log.close()
+    assert [entry.mtime_ns for entry in entries(log.path)] == [2]
+
+
+def test_a_log_without_an_entry_is_not_left_behind(tmp_path):
+    photo = tmp_path / "0.jpg"
+    photo.write_bytes(FIRST)
+    log = UndoLog(tmp_path)
+    with full_disk(40):  # has room for the first line
+        log.note(photo, FIRST, SECOND, 1)
+    log.close()
+    assert list(tmp_path.iterdir()) == [photo]
