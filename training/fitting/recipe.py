@@ -26,8 +26,8 @@ class Architecture(_Frozen):
         name: a key of ``architectures.ARCHITECTURES``.
         dropout: share of units dropped before the last layer.
         weights: to start from: ``none``, ``imagenet``, the ``best.weights.h5`` of an earlier run of the same network,
-            or an ``.onnx`` that was exported from it (layers that do not fit, such as the last one of another task,
-            start afresh). Several are averaged:
+            or an ``.onnx`` that was exported from it, or a cascade that it is a stage of (layers that do not fit, such
+            as the last one of another task, start afresh). Several are averaged:
             where one run went on from the other, the mean of both often generalises better than either.
         frozen_blocks: the stem and so many blocks of an EfficientNet-Lite keep their weights; 0 lets all learn.
     """

@@ -4,8 +4,9 @@ What an int8 file lost by rounding stays lost, but a network that goes on from i
 took to learn the rest need not be spent twice, and the run folder that it came from need not be kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,12 +19,14 @@ from models.errors import TrainingError
 
 _WITH_WEIGHTS = layers.Conv2D | layers.DepthwiseConv2D | layers.Dense
 Floats = NDArray[np.float32]
+Network = list[tuple[Floats, Floats]]
 
 
 def load_published_weights(model: keras.Model, path: Path) -> None:
     """Gives a network the weights of an ONNX file that was exported from its architecture, at any precision.
 
-    A last layer for other labels keeps its fresh weights.
+    Of a cascade, those of the first stage that is of this architecture. A last layer for other labels keeps its fresh
+    weights.
 
     Args:
         model: convolutions, each with a bias, and dense layers, in the order in which a picture meets them.
@@ -33,15 +36,28 @@ def load_published_weights(model: keras.Model, path: Path) -> None:
         TrainingError: it is no ONNX file, or of another architecture.
     """
     mine = [layer for layer in model.layers if isinstance(layer, _WITH_WEIGHTS)]
-    theirs = list(_weights(_read(path)))
-    shapes = [[tuple(array.shape) for array in layer.get_weights()] for layer in mine]
-    found = [[_as_in(layer, kernel).shape, bias.shape] for layer, (kernel, bias) in zip(mine, theirs, strict=False)]
-    if len(theirs) != len(mine) or found[:-1] != shapes[:-1] or found[-1][0][:-1] != shapes[-1][0][:-1]:
-        raise TrainingError(f"{path} holds no weights of {model.name}: {len(theirs)} layers of it or of other sizes")
-    for layer, wanted, (kernel, bias) in zip(mine, shapes, theirs, strict=True):
+    networks = list(_networks(_read(path)))
+    theirs = next((network for network in networks if _fits(mine, network)), None)
+    if theirs is None:
+        counts = " and ".join(str(len(network)) for network in networks)
+        raise TrainingError(f"{path} holds no weights of {model.name}: {counts} layers of it or of other sizes")
+    for layer, (kernel, bias) in zip(mine, theirs, strict=True):
         arrays = [_as_in(layer, kernel), bias]
-        if [array.shape for array in arrays] == wanted:
+        if [array.shape for array in arrays] == _shapes(layer):
             layer.set_weights(arrays)
+
+
+def _fits(mine: Sequence[keras.Layer], theirs: Network) -> bool:
+    """Whether layer by layer the sizes are the same, but for the number of labels."""
+    if len(theirs) != len(mine):
+        return False
+    found = [[_as_in(layer, kernel).shape, bias.shape] for layer, (kernel, bias) in zip(mine, theirs, strict=True)]
+    shapes = [_shapes(layer) for layer in mine]
+    return found[:-1] == shapes[:-1] and found[-1][0][:-1] == shapes[-1][0][:-1]
+
+
+def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
+    return [tuple(array.shape) for array in layer.get_weights()]
 
 
 def _read(path: Path) -> onnx.ModelProto:
@@ -51,10 +67,20 @@ def _read(path: Path) -> onnx.ModelProto:
         raise TrainingError(f"{path} is no ONNX file: {error}") from None
 
 
-def _weights(model: onnx.ModelProto) -> Iterator[tuple[Floats, Floats]]:
-    """Yields kernel (ONNX's axes) and bias of each convolution and of the last layer, in the graph's order."""
+def _networks(model: onnx.ModelProto) -> Iterator[Network]:
+    """Yields those of the graph itself, and those of branches within it: a cascade's first stage and the others."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    made_by = {output: node for node in model.graph.node for output in node.output}
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop(0)
+        graphs += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+        if network := list(_weights(graph, constants)):
+            yield network
+
+
+def _weights(graph: onnx.GraphProto, constants: Mapping[str, NDArray[Any]]) -> Iterator[tuple[Floats, Floats]]:
+    """Yields kernel (ONNX's axes) and bias of each convolution and of the last layer, in the graph's order."""
+    made_by = {output: node for node in graph.node for output in node.output}
 
     def value(name: str) -> Floats:
         if name in constants:
@@ -70,11 +96,11 @@ def _weights(model: onnx.ModelProto) -> Iterator[tuple[Floats, Floats]]:
         """A bias of zeros is left out of the graph; that of a product may be added behind it."""
         if len(node.input) > 2:
             return value(node.input[2])
-        behind = [after for after in model.graph.node if after.op_type == "Add" and node.output[0] in after.input]
+        behind = [after for after in graph.node if after.op_type == "Add" and node.output[0] in after.input]
         added = [name for after in behind for name in after.input if name in constants]
         return value(added[0]).reshape(-1) if node.op_type == "MatMul" and added else np.zeros(outputs, np.float32)
 
-    for node in model.graph.node:
+    for node in graph.node:
         if node.op_type in ("Conv", "Gemm", "MatMul"):
             kernel = value(node.input[1])
             yield kernel, bias(node, kernel.shape[0 if node.op_type == "Conv" else 1])

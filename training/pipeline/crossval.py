@@ -92,16 +92,23 @@ def _name(number: int) -> str:
 
 
 def _beginning_with_folds(recipe: Recipe, number: int, held_back: frozenset[str]) -> Recipe:
-    """The recipe, with the weights of other runs' folds in place of theirs; published files are taken as they are."""
+    """The recipe, with the weights of other runs' folds in place of theirs.
+
+    Published files are taken as they are, and so are runs that never saw these sources.
+    """
     given = recipe.architecture.weights
     several = (given,) if isinstance(given, str) else given
-    found = tuple(_of_fold(Path(one), number, held_back) if _is_of_run(Path(one)) else one for one in several)
+    found = tuple(_of_fold(Path(one), number, held_back) if _may_know(Path(one), held_back) else one for one in several)
     architecture = recipe.architecture.model_copy(update={"weights": found[0] if isinstance(given, str) else found})
     return recipe.model_copy(update={"architecture": architecture})
 
 
-def _is_of_run(weights: Path) -> bool:
-    return weights.suffix == ".h5" or RunFolder(weights.parent).manifest.is_file()
+def _may_know(weights: Path, sources: frozenset[str]) -> bool:
+    """Whether a run made them that may have learned from these sources; without its manifest, nobody can tell."""
+    manifest = RunFolder(weights.parent).manifest
+    if not manifest.is_file():
+        return weights.suffix == ".h5"
+    return any(photo.source in sources and photo.split != "test" for photo in Manifest.read(manifest).photos)
 
 
 def _of_fold(weights: Path, number: int, held_back: frozenset[str]) -> str:

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from models.errors import TrainingError
+from training.graph.cascade import cascade
 from training.graph.export import export
 from training.graph.quantization import to_int8
 from training.networks.architectures import build
 from training.networks.published_weights import load_published_weights
+from training.shipping.temperature import Scaling, with_scaling
 
 SHAPE = (8, 8, 3)
 
@@ -57,6 +59,25 @@ def test_a_last_layer_for_other_labels_stays_fresh(network, published):
     load_published_weights(fresh, published / "fp32.onnx")
     np.testing.assert_array_equal(fresh.get_weights()[-2], before[-2])
     np.testing.assert_allclose(fresh.get_weights()[0], network.get_weights()[0], atol=1e-6)
+
+
+def test_each_stage_of_a_cascade_gives_its_own(tmp_path):
+    """So that whoever has a cascade can go on from both of its networks."""
+    names, sides = ("small_cnn", "orientation_talk"), (16, 32)
+    networks = [build(name, (side, side, 3), 4, 0.0) for name, side in zip(names, sides, strict=True)]
+    pictures = [np.random.default_rng(5).integers(0, 256, (8, side, side, 3), dtype=np.uint8) for side in sides]
+    small, large = (
+        with_scaling(export(model, shown), Scaling(0.8, 0.1), shown)
+        for model, shown in zip(networks, pictures, strict=True)
+    )
+    (tmp_path / "cascade.onnx").write_bytes(cascade(small, large, large, (0.9, 0.8), sides[1]))
+    for name, side, network in zip(names, sides, networks, strict=True):
+        fresh = build(name, (side, side, 3), 4, 0.0)
+        load_published_weights(fresh, tmp_path / "cascade.onnx")
+        for wanted, found in zip(network.get_weights(), fresh.get_weights(), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+    with pytest.raises(TrainingError, match="holds no weights of orientation_talk: 6 and 7 and 7 layers"):
+        load_published_weights(build("orientation_talk", (64, 64, 3), 4, 0.0), tmp_path / "cascade.onnx")
 
 
 def test_what_does_not_fit_is_refused(published, tmp_path):

@@ -163,6 +163,20 @@ def test_weights_that_know_the_sources_are_refused(validated, workshop, tmp_path
         cross_validated(mean_of(validated, workshop, tmp_path / "never", never), over, 2, resume=False)
 
 
+def test_weights_of_a_run_that_never_saw_the_sources_are_taken_as_they_are(validated, workshop, tmp_path):
+    """Such as those of a first stage without albums: to train it once for each fold would make the same again."""
+    opened = open_run(validated[0].path)
+    stage = RunFolder(tmp_path / "stage")
+    stage.path.mkdir()
+    left_out = replace(opened.manifest, photos=tuple(p for p in opened.manifest.photos if p.source != "album1"))
+    left_out.write(stage.manifest)
+    recipe = workshop.recipe(architecture={"weights": str(stage.best_weights)})
+    folds = replace(opened, folder=RunFolder(tmp_path), recipe=recipe)
+    assert fold_of(folds, 1, frozenset({"album1"})).recipe.architecture.weights == str(stage.best_weights)
+    with pytest.raises(TrainingError, match="may have learned from what fold 1 is asked about"):
+        fold_of(folds, 1, frozenset({"album1", "album2"}))
+
+
 def test_a_share_of_the_sources_is_learned_from_and_all_are_asked_about(validated):
     opened = open_run(validated[0].path)
     unlearned = frozenset({"album1", "album2", "album3"})
