@@ -30,7 +30,9 @@ def crossval(
         float, typer.Option(min=0, max=1, help="Learn from this share of those sources: for a learning curve.")
     ] = 1.0,
     run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/RECIPE.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted one stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted one of the same recipe and photos stopped.")
+    ] = False,
 ) -> None:
     """Trains a recipe once for each fold of sources; `train` on the same run folder heeds what that showed."""
     from training.fitting.recipe import Recipe
@@ -43,7 +45,8 @@ def crossval(
         asked = Recipe.read(recipe)
         known = listed(photos, task_named(asked.task))
         whole, fresh = _joined(known, beside or [], over, recipe)
-        current = lay_out(asked, recipe.read_bytes(), whole, folder)
+        resumed_but = frozenset[str]() if resume else None
+        current = lay_out(asked, recipe.read_bytes(), whole, folder, resumed_but=resumed_but, heeds_strangers=False)
         show_counts(current.manifest)
         import_keras()
         from training.pipeline.crossval import cross_validated, figures

@@ -1,7 +1,7 @@
 """``quantize``: a smaller copy of a model, measured beside it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,6 +10,9 @@ from training.commands.given import model_file, photos_of
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption, RobustnessOption
 from training.commands.publishing import publish_file
 from training.reporting.terminal import one_sentence, say, show_table
+
+if TYPE_CHECKING:
+    from training.shipping.strangers import Strangers
 
 
 def quantize(
@@ -29,9 +32,7 @@ def quantize(
     models: ModelsOption = SHIPPED,
 ) -> None:
     """Makes a smaller copy of an fp32 model, calibrates it anew and measures it beside the original."""
-    from training.fitting.run_folder import STRANGERS_NAME
     from training.shipping.precision import lower_precision
-    from training.shipping.strangers import Strangers
 
     with one_sentence():
         original = model_file(model)
@@ -39,14 +40,32 @@ def quantize(
         if manifest is None:
             raise TrainingError(f"name the photos of {model}: they calibrate and measure the copy")
         copy = output or original.with_name(f"{original.stem}.{precision}.onnx")
-        strangers = Strangers.read(original.with_name(STRANGERS_NAME))
         smaller = lower_precision(
-            original.read_bytes(), manifest, precision, ranges, robustness=robustness, strangers=strangers
+            original.read_bytes(),
+            manifest,
+            precision,
+            ranges,
+            robustness=robustness,
+            strangers=_strangers(original.parent),
         )
         copy.write_bytes(smaller)
         _show(original, copy)
         if publish:
             publish_file(copy, models, photos=photos or [original.with_name("manifest.csv")])
+
+
+def _strangers(folder: Path) -> "Strangers | None":
+    """What ``crossval`` left beside the original, of the same recipe and photos."""
+    from training.fitting.learned_from import check_about
+    from training.fitting.run_folder import STRANGERS_NAME
+    from training.pipeline.beginning import open_run
+    from training.shipping.strangers import Strangers
+
+    found = Strangers.read(folder / STRANGERS_NAME)
+    if found is not None:
+        run = open_run(folder)
+        check_about(run.folder.strangers, run.recipe, run.manifest)
+    return found
 
 
 def _show(original: Path, copy: Path) -> None:

@@ -74,7 +74,9 @@ def train(
     ] = None,
     name: Annotated[str | None, typer.Option(help="Of a model without a recipe; by default the folder's.")] = None,
     run: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run of this recipe and these photos stopped.")
+    ] = False,
     devices: Annotated[int, typer.Option(min=1, help="GPUs (or CPU devices) that share each batch.")] = 1,
     workers: Annotated[
         str | None, typer.Option(metavar="HOST:PORT,…", help="Learn on several machines; the same list on each.")
@@ -90,7 +92,7 @@ def train(
     """Photos to a measured model: manifest, fit, export, calibrate, evaluate and, if asked, publish."""
     with one_sentence():
         together = _workers(workers, worker, devices)
-        current = _begin(photos, task, name, run, allow_leaks)
+        current = _begin(photos, task, name, run, allow_leaks, resume)
         folder = current.folder.path
         show_counts(current.manifest)
         if together:
@@ -127,17 +129,21 @@ def _learn_together(run: "Run", workers: "Workers", resume: bool, mlflow: Path |
         say(f"{workers.told(workers.number)} is done; {workers.told(0)} makes the model")
 
 
-def _begin(photos: list[Path], task: TaskName | None, name: str | None, run: Path | None, allow_leaks: bool) -> "Run":
+def _begin(
+    photos: list[Path], task: TaskName | None, name: str | None, run: Path | None, allow_leaks: bool, resume: bool
+) -> "Run":
+    from training.fitting.learned_from import LONGER
     from training.pipeline import beginning
     from training.pipeline.defaults import begin_by_task
 
+    may_differ = LONGER if resume else None
     if task is not None:
         name = name or _model_name(photos[0])
-        return begin_by_task(task, name, photos, run or _RUNS / name, allow_leaks=allow_leaks)
+        return begin_by_task(task, name, photos, run or _RUNS / name, allow_leaks=allow_leaks, resumed_but=may_differ)
     recipe, *rest = photos
     if recipe.suffix != ".toml" or not rest:
         raise TrainingError("give a recipe and its photos, or --task folder and photos: one folder for each label")
-    return beginning.begin(recipe, rest, run or _RUNS / recipe.stem, allow_leaks=allow_leaks)
+    return beginning.begin(recipe, rest, run or _RUNS / recipe.stem, allow_leaks=allow_leaks, resumed_but=may_differ)
 
 
 def _model_name(photos: Path) -> str:

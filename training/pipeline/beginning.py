@@ -1,11 +1,12 @@
 """What comes before training: the folder of a run, with its recipe and its photos; nothing here needs Keras."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import TrainingError
+from training.fitting.learned_from import check_about, check_resumed
 from training.fitting.recipe import Recipe
 from training.fitting.run_folder import RunFolder
 from training.photos.leakage import check_leakage
@@ -32,7 +33,14 @@ class Run:
         return task_named(self.recipe.task, sorted({photo.label for photo in self.manifest.photos}))
 
 
-def begin(recipe: Path, photos: Sequence[Path], folder: Path, *, allow_leaks: bool = False) -> Run:
+def begin(
+    recipe: Path,
+    photos: Sequence[Path],
+    folder: Path,
+    *,
+    allow_leaks: bool = False,
+    resumed_but: Collection[str] | None = None,
+) -> Run:
     """Lays out a run folder: copies the recipe, scans the photos or copies their manifest.
 
     Args:
@@ -40,16 +48,27 @@ def begin(recipe: Path, photos: Sequence[Path], folder: Path, *, allow_leaks: bo
         photos: folders, or one manifest.
         folder: of the run; what an earlier run left there is kept for ``--resume``.
         allow_leaks: for a data set whose own test split repeats training photos.
+        resumed_but: to go on with what the folder holds: the recipe's keys that may differ from that one's.
 
     Raises:
-        TrainingError: the recipe is wrong, there are too few photos or labels, or near-duplicates cross splits.
+        TrainingError: the recipe is wrong, there are too few photos or labels, or near-duplicates cross splits; or
+            what the folder holds is of another recipe or other photos, and would be heeded.
     """
     known = Recipe.read(recipe)
     manifest = listed(photos, task_named(known.task))
-    return lay_out(known, recipe.read_bytes(), manifest, folder, allow_leaks=allow_leaks)
+    return lay_out(known, recipe.read_bytes(), manifest, folder, allow_leaks=allow_leaks, resumed_but=resumed_but)
 
 
-def lay_out(recipe: Recipe, text: bytes, manifest: Manifest, folder: Path, *, allow_leaks: bool = False) -> Run:
+def lay_out(
+    recipe: Recipe,
+    text: bytes,
+    manifest: Manifest,
+    folder: Path,
+    *,
+    allow_leaks: bool = False,
+    resumed_but: Collection[str] | None = None,
+    heeds_strangers: bool = True,
+) -> Run:
     """As ``begin``, of what is read already. What is wrong is told before an earlier run's files are replaced.
 
     Args:
@@ -58,6 +77,8 @@ def lay_out(recipe: Recipe, text: bytes, manifest: Manifest, folder: Path, *, al
         manifest: of the photos.
         folder: see ``begin``.
         allow_leaks: see ``begin``.
+        resumed_but: see ``begin``.
+        heeds_strangers: what ``crossval`` left in the folder must be about this recipe and these photos.
 
     Raises:
         TrainingError: see ``begin``.
@@ -66,6 +87,10 @@ def lay_out(recipe: Recipe, text: bytes, manifest: Manifest, folder: Path, *, al
         check_leakage(manifest)
     run = Run(RunFolder(folder), recipe, manifest, folder.parent / "cache")
     _check_before_hours_of_training(run)
+    if resumed_but is not None:
+        check_resumed(run.folder.recipe, run.folder.manifest, (recipe, manifest), resumed_but)
+    if heeds_strangers:
+        check_about(run.folder.strangers, recipe, manifest)
     manifest.write(run.folder.manifest)
     run.folder.recipe.write_bytes(text)
     return open_run(folder)

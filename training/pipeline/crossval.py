@@ -4,6 +4,7 @@ Each fold is a run of its own, in a folder of the run's, and is not trained agai
 recipe begins with what other runs learned, each fold begins with what theirs did: the whole runs know its sources.
 """
 
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 
 from models.errors import TrainingError
+from training.fitting.learned_from import check_resumed, digests
 from training.fitting.recipe import Recipe
 from training.fitting.run_folder import RunFolder
 from training.graph.export import export
@@ -32,13 +34,14 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool,
         run: its folder gets ``strangers.csv``, with all answers, which calibration heeds from then on.
         over: the sources that are dealt to folds; all other photos that may be learned from, each fold learns from.
         folds: how many.
-        resume: goes on where an interrupted one stopped.
+        resume: goes on where an interrupted one stopped; else, what an earlier one learned is gone.
         learn_from: the share of the dealt sources that models learn from, those of the other folds among them; all are
             asked about. What do more of them bring?
 
     Raises:
-        TrainingError: the recipe does not tell two labels apart, there are fewer sources than folds, or it begins with
-            weights of a run that was not cross-validated over the same.
+        TrainingError: the recipe does not tell two labels apart, there are fewer sources than folds, it begins with
+            weights of a run that was not cross-validated over the same, or a fold to resume is of another recipe or
+            other photos.
     """
     if len(run.task.labels) != 2 or run.task.made_by != "folder":
         raise TrainingError(
@@ -47,24 +50,35 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool,
     run.folder.strangers.unlink(missing_ok=True)  # of an earlier one: it says nothing of what begins here
     hands = dealt([photo for photo in run.manifest.photos if photo.source in over], folds)
     unlearned = over - drawn(over, learn_from)
+    if not resume:  # one that is stopped before its last fold must not be resumed with folds of the one before
+        for fold in run.folder.path.glob("fold-*"):
+            shutil.rmtree(fold)
     strangers = Strangers.together(list(_answers(run, hands, unlearned, resume)))
-    strangers.write(run.folder.strangers)
+    strangers.write(run.folder.strangers, digests(run.recipe, run.manifest))
     return strangers
 
 
 def _answers(run: Run, hands: Iterable[list[str]], unlearned: frozenset[str], resume: bool) -> Iterator[Answers]:
     for number, held_back in enumerate(hands, 1):
-        fold = fold_of(run, number, frozenset(held_back), unlearned)
-        done = Strangers.read(fold.folder.strangers) if resume else None
+        fold = fold_of(run, number, frozenset(held_back), unlearned, resume=resume)
+        about = digests(fold.recipe, fold.manifest)
+        done = Strangers.read(fold.folder.strangers, about)
         if done is None:
             keras.utils.clear_session()  # Keras would keep every network
             train(fold, resume=resume)
             done = Strangers.together([_asked(fold)])
-            done.write(fold.folder.strangers)
+            done.write(fold.folder.strangers, about)
         yield done.answers
 
 
-def fold_of(run: Run, number: int, held_back: frozenset[str], unlearned: frozenset[str] = frozenset()) -> Run:
+def fold_of(
+    run: Run,
+    number: int,
+    held_back: frozenset[str],
+    unlearned: frozenset[str] = frozenset(),
+    *,
+    resume: bool = False,
+) -> Run:
     """A run in a folder of the run's own, whose test photos are those of the sources that are held back.
 
     Args:
@@ -72,6 +86,10 @@ def fold_of(run: Run, number: int, held_back: frozenset[str], unlearned: frozens
         number: of the fold, from 1.
         held_back: names of sources.
         unlearned: names of sources that are not learned from either.
+        resume: what the folder holds is gone on with.
+
+    Raises:
+        TrainingError: that is of another recipe or other photos, or the recipe begins with weights that know these.
     """
     photos = (
         replace(photo, split="test") if photo.source in held_back else photo
@@ -81,8 +99,10 @@ def fold_of(run: Run, number: int, held_back: frozenset[str], unlearned: frozens
     folder = RunFolder(run.folder.path / _name(number))
     folder.path.mkdir(exist_ok=True)
     manifest = replace(run.manifest, photos=tuple(photos))
-    manifest.write(folder.manifest)
     recipe = _beginning_with_folds(run.recipe, number, held_back)
+    if resume:
+        check_resumed(folder.recipe, folder.manifest, (recipe, manifest), ())
+    manifest.write(folder.manifest)
     folder.recipe.write_text(recipe.to_toml(), encoding="utf-8")
     return replace(run, folder=folder, recipe=recipe, manifest=manifest)
 

@@ -1,6 +1,6 @@
 """A recipe for those who have none: chosen by the task and by how large the photos are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -35,7 +35,15 @@ def default_recipe(name: str, task: Task, manifest: Manifest) -> Recipe:
     return _small(name, task, manifest, round(side)) if side <= TINY else _backbone(name, task)
 
 
-def begin_by_task(task: str, name: str, photos: Sequence[Path], folder: Path, *, allow_leaks: bool = False) -> Run:
+def begin_by_task(
+    task: str,
+    name: str,
+    photos: Sequence[Path],
+    folder: Path,
+    *,
+    allow_leaks: bool = False,
+    resumed_but: Collection[str] | None = None,
+) -> Run:
     """Lays out a run folder as ``beginning.begin`` does, with a recipe chosen for the photos.
 
     Args:
@@ -44,6 +52,7 @@ def begin_by_task(task: str, name: str, photos: Sequence[Path], folder: Path, *,
         photos: folders, or one manifest.
         folder: of the run.
         allow_leaks: see ``beginning.begin``.
+        resumed_but: see ``beginning.begin``.
 
     Raises:
         TrainingError: see ``beginning.begin``.
@@ -52,7 +61,7 @@ def begin_by_task(task: str, name: str, photos: Sequence[Path], folder: Path, *,
     labels = sorted({photo.label for photo in listed.photos})
     recipe = default_recipe(name, task_named(task, labels), listed)
     text = "# Chosen by training/pipeline/defaults.py.\n" + recipe.to_toml()
-    return beginning.lay_out(recipe, text.encode(), listed, folder, allow_leaks=allow_leaks)
+    return beginning.lay_out(recipe, text.encode(), listed, folder, allow_leaks=allow_leaks, resumed_but=resumed_but)
 
 
 def _small(name: str, task: Task, manifest: Manifest, side: int) -> Recipe:

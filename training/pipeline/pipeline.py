@@ -8,6 +8,7 @@ import numpy as np
 from models.errors import TrainingError
 from training.fitting.devices import on_devices
 from training.fitting.fit import fit, new_network
+from training.fitting.learned_from import check_about
 from training.graph.export import export
 from training.graph.turning import averaged_over_turns
 from training.photos.dataset import Photos, load_photos
@@ -38,8 +39,9 @@ def export_run(run: Run) -> None:
     """Writes the best epoch's model: converted, checked against Keras, calibrated; not yet measured.
 
     Raises:
-        TrainingError: there are no weights yet.
+        TrainingError: there are no weights yet, or what ``crossval`` left there is of another recipe or other photos.
     """
+    check_about(run.folder.strangers, run.recipe, run.manifest)
     network = best_network(run)
     validation = load_photos(run.manifest.split("validation"), run.task, run.recipe.input, run.cache)
     pictures = np.array(validation.pixels[:PARITY_PICTURES])

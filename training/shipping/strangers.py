@@ -47,8 +47,8 @@ class Strangers:
         return cls(Answers(probabilities, labels, sources, sources), np.concatenate(numbers))
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """From a CSV file; None where there is none.
+    def read(cls, path: Path, about: Sequence[str] = ()) -> Self | None:
+        """From a CSV file; None where there is none, or none that says it is ``about`` these digests.
 
         Raises:
             TrainingError: it was not written by ``write``.
@@ -56,7 +56,9 @@ class Strangers:
         if not path.is_file():
             return None
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
+            header, *rows = list(csv.reader(file)) or [[]]
+        if not set(about) <= set(header):
+            return None
         try:
             folds, labels = (np.array([int(row[place]) for row in rows], np.int64) for place in (0, 2))
             sources = tuple(row[1] for row in rows)
@@ -65,13 +67,18 @@ class Strangers:
             raise TrainingError(f"{path} does not hold answers about strangers: {error}") from None
         return cls(Answers(probabilities, labels, sources, sources), folds)
 
-    def write(self, path: Path) -> None:
-        """A CSV file: fold, source, number of the true label, and the probability of each label."""
+    def write(self, path: Path, about: Sequence[str] = ()) -> None:
+        """A CSV file: fold, source, number of the true label, and the probability of each label.
+
+        Args:
+            path: of the file.
+            about: ``learned_from.digests`` of the recipe and the photos, which the header keeps after the columns.
+        """
         partial = path.with_suffix(".partial")
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             count = self.answers.probabilities.shape[1]
-            writer.writerow(("fold", "source", "label", *(f"probability_{label}" for label in range(count))))
+            writer.writerow(("fold", "source", "label", *(f"probability_{label}" for label in range(count)), *about))
             for fold, source, label, row in zip(
                 self.folds, self.answers.sources, self.answers.labels, self.answers.probabilities, strict=True
             ):

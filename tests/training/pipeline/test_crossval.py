@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,85 @@ def test_what_is_done_is_not_done_again(validated):
     again = cross_validated(opened, over, 2, resume=True)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert np.array_equal(again.answers.labels, Strangers.read(run.strangers).answers.labels)
+
+
+def copy_of(validated, root: Path) -> Run:
+    """The validated run, to be changed."""
+    shutil.copytree(validated[0].path, root / "copy")
+    opened = open_run(validated[0].path)
+    opened.manifest.write(root / "copy/manifest.csv")
+    for fold in validated[0].path.glob("fold-*"):
+        Manifest.read(fold / "manifest.csv").write(root / "copy" / fold.name / "manifest.csv")
+    return open_run(root / "copy")
+
+
+def test_answers_that_do_not_say_what_they_are_about_are_asked_for_again(validated, tmp_path):
+    """Such as those of an earlier recipe, where a run without --resume was stopped in that fold."""
+    run, over = copy_of(validated, tmp_path), frozenset(f"album{n}" for n in range(6))
+    right = Strangers.read(run.folder.strangers).answers.probabilities
+    stale = run.folder.path / "fold-2/strangers.csv"
+    header, *rows = stale.read_text().splitlines()
+    stale.write_text(
+        "\n".join(["fold,source,label,probability_0,probability_1", *(f"{row[:-5]}00001" for row in rows)])
+    )
+    again = cross_validated(run, over, 2, resume=True)
+    np.testing.assert_allclose(again.answers.probabilities, right, atol=1e-6)
+    assert stale.read_text().splitlines()[0] == header
+
+
+def test_begun_anew_nothing_of_an_earlier_one_is_left_to_resume(validated, workshop, tmp_path):
+    run, over = copy_of(validated, tmp_path), frozenset(f"album{n}" for n in range(6))
+    unknown = workshop.recipe(architecture={"weights": str(tmp_path / "never/best.weights.h5")})
+    with pytest.raises(TrainingError, match="may have learned"):  # stopped in the first fold
+        cross_validated(replace(run, recipe=unknown), over, 2, resume=False)
+    assert not list(run.folder.path.glob("fold-*/*"))
+    assert not run.folder.strangers.exists()
+
+
+def test_other_folds_or_another_recipe_are_not_resumed(validated, albums, loupe_train, workshop, tmp_path):
+    run, over = copy_of(validated, tmp_path), frozenset(f"album{n}" for n in range(6))
+    answers = run.folder.path / "fold-1/strangers.csv"
+    before = answers.read_bytes()
+    with pytest.raises(TrainingError, match=r"copy/fold-1 cannot be resumed: of its photos .* changed split"):
+        cross_validated(run, over, 3, resume=True)
+    with pytest.raises(TrainingError, match=r"copy/fold-1 cannot be resumed: its recipe's fit.epochs is 2, not 3"):
+        cross_validated(replace(run, recipe=workshop.recipe(fit={"epochs": 3, "batch_size": 8})), over, 2, resume=True)
+    recipe = tmp_path / "other.toml"
+    recipe.write_text(workshop.recipe(fit={"epochs": 2, "batch_size": 8, "learning_rate": 0.5}).to_toml())
+    before_recipe = run.folder.recipe.read_bytes()
+    known = run.manifest.split("test", "calibration", "train", "validation")
+    known = replace(known, photos=tuple(photo for photo in known.photos if photo.source not in over))
+    known.write(tmp_path / "known.csv")
+    result = loupe_train(
+        "crossval", recipe, tmp_path / "known.csv", "--over", albums, "--run", run.folder.path, "--resume"
+    )
+    assert result.exit_code == 1
+    assert "copy cannot be resumed: its recipe's fit.learning_rate is 0.001, not 0.5;" in " ".join(
+        result.output.split()
+    )
+    assert answers.read_bytes() == before
+    assert run.folder.recipe.read_bytes() == before_recipe
+
+
+def test_what_the_folds_showed_of_another_recipe_or_other_photos_is_refused(validated, loupe_train, workshop, tmp_path):
+    """Before hours of training, in export and in quantize."""
+    run = copy_of(validated, tmp_path)
+    recipe = tmp_path / "other.toml"
+    recipe.write_text(workshop.recipe(fit={"epochs": 2, "batch_size": 8, "learning_rate": 0.5}).to_toml())
+
+    def told(*arguments: object) -> str:
+        result = loupe_train(*arguments)
+        assert result.exit_code == 1, result.output
+        return " ".join(result.output.split())
+
+    train = ("train", recipe, run.folder.manifest, "--run", run.folder.path)
+    assert "strangers.csv does not say that it is about this recipe; remove it, or let" in told(*train)
+    assert open_run(run.folder.path) == run
+    fewer = replace(run.manifest, photos=run.manifest.photos[1:])
+    fewer.write(run.folder.manifest)
+    (run.folder.path / "model.onnx").write_bytes(workshop.sky_model())
+    for command in ("export", "quantize"):
+        assert "strangers.csv does not say that it is about these photos" in told(command, run.folder.path)
 
 
 def test_the_run_s_model_heeds_what_the_folds_showed(validated, loupe_train):

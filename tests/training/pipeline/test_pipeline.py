@@ -7,6 +7,7 @@ from PIL import Image
 
 from models.errors import ManifestError, SplitLeakError, TrainingError
 from models.repository import read_metadata
+from training.fitting.learned_from import LONGER
 from training.graph.inference import OnnxClassifier
 from training.photos.manifest import Manifest
 from training.photos.scan import listed
@@ -69,6 +70,38 @@ def test_what_cannot_begin_leaves_an_earlier_run_as_it_was(recipe, folders, tmp_
     with pytest.raises(TrainingError, match="at least two labels"):
         begin_by_task("folder", "two", [other], tmp_path / "runs/two")
     assert not (tmp_path / "runs/two").exists()
+
+
+def test_another_recipe_or_other_photos_are_not_resumed(recipe, folders, tmp_path):
+    """Else the epochs before would have learned from photos that are tested on from now on."""
+    photos = tmp_path / "photos"
+    shutil.copytree(folders, photos)
+    run = begin(recipe, [photos], tmp_path / "runs/one", resumed_but=LONGER)  # there is nothing to resume yet
+    recipe.write_text(recipe.read_text().replace("epochs = 6", "epochs = 9").replace("bright or dark", "light or not"))
+    assert begin(recipe, [photos], run.folder.path, resumed_but=LONGER).recipe.fit.epochs == 9
+    before = {path: path.read_bytes() for path in run.folder.path.iterdir()}
+    recipe.write_text(recipe.read_text().replace("batch_size = 2", "batch_size = 4"))
+    with pytest.raises(TrainingError, match=r"one cannot be resumed: its recipe's fit.batch_size is 2, not 4; without"):
+        begin(recipe, [photos], run.folder.path, resumed_but=LONGER)
+    recipe.write_text(recipe.read_text().replace("batch_size = 4", "batch_size = 2"))
+    shutil.copy(photos / "dark/000.png", photos / "dark/copy.png")
+    (photos / "bright/000.png").unlink()
+    with pytest.raises(TrainingError, match=r"of its photos 1 went, 1 came, and 0 changed split, label or source"):
+        begin(recipe, [photos], run.folder.path, resumed_but=LONGER)
+    moved = run.folder.manifest.read_text().replace(",train,", ",calibration,", 3)
+    (run.folder.path / "moved.csv").write_text(moved)
+    with pytest.raises(TrainingError, match=r"of its photos 0 went, 0 came, and 3 changed split, label or source"):
+        begin(recipe, [run.folder.path / "moved.csv"], run.folder.path, allow_leaks=True, resumed_but=LONGER)
+    (run.folder.path / "moved.csv").unlink()
+    assert {path: path.read_bytes() for path in run.folder.path.iterdir()} == before
+
+
+def test_train_resume_goes_by_what_the_folder_holds(recipe, trained, loupe_train, tmp_path):
+    begin(recipe, [trained.run.manifest], tmp_path / "runs/one")
+    recipe.write_text(recipe.read_text().replace("learning_rate = 1e-3", "learning_rate = 1e-2"))
+    result = loupe_train("train", recipe, trained.run.manifest, "--run", tmp_path / "runs/one", "--resume")
+    assert result.exit_code == 1
+    assert "cannot be resumed: its recipe's fit.learning_rate is 0.001, not 0.01" in " ".join(result.output.split())
 
 
 def test_a_split_without_photos_is_told(recipe, trained, tmp_path):
