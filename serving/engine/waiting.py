@@ -56,7 +56,7 @@ class Waiting:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """One that is inside stands in nobody's way meanwhile: a picture that has a process of its own."""
+        """One that is inside stands in nobody's way meanwhile: in a process or thread of its own."""
         self._pass()
         self._inside -= 1
         try:

@@ -57,18 +57,24 @@ class Admission:
             return None
         return QueueFullError(f"the service is full: {sentence}; try again", max(beyond_s, _LEAST_PAUSE_S))
 
-    def admitted(self, images: int, pixel_bytes: int) -> "Admitted":
-        """Keeps room for images and their pixels inside of a ``with``."""
-        return Admitted(self, images, pixel_bytes)
+    def admitted(self, images: int, pixel_bytes: int, photos: int | None = None) -> "Admitted":
+        """Keeps room inside of a ``with``.
+
+        Args:
+            images: as many as it counts as.
+            pixel_bytes: of all of them.
+            photos: those among them that stand in the way of others; None: all.
+        """
+        return Admitted(self, images, pixel_bytes, images if photos is None else photos)
 
 
 class Admitted:
     """A request that is let in."""
 
-    __slots__ = ("_admission", "_images", "_pixel_bytes", "_whose")
+    __slots__ = ("_admission", "_images", "_photos", "_pixel_bytes", "_whose")
 
-    def __init__(self, admission: Admission, images: int, pixel_bytes: int) -> None:
-        self._admission, self._images, self._pixel_bytes = admission, images, pixel_bytes
+    def __init__(self, admission: Admission, images: int, pixel_bytes: int, photos: int) -> None:
+        self._admission, self._images, self._pixel_bytes, self._photos = admission, images, pixel_bytes, photos
         self._whose = caller.get() or Caller("")
 
     def __enter__(self) -> None:
@@ -86,12 +92,12 @@ class Admitted:
         except BaseException:
             admission.images.give_back(whose, self._images)
             raise
-        admission.waiting.enter(self._images)
+        admission.waiting.enter(self._photos)
 
     def __exit__(self, *_: object) -> None:
         """Gives back."""
         admission, whose = self._admission, self._whose
-        admission.waiting.leave(self._images)
+        admission.waiting.leave(self._photos)
         admission.bodies.give_back(whose, self._pixel_bytes)
         admission.images.give_back(whose, self._images)
 

@@ -88,7 +88,7 @@ class Explaining:
             few = ", ".join(names[:20])
             raise RequestError(f"{classifier.metadata.name} has no label {label[:50]!r}; it has: {few}")
         preprocessing, deadline = classifier.metadata.preprocessing, deadline_of(timeout_s)
-        with self._admission.admitted(COST, COST * prod(preprocessing.shape)), in_use([classifier]):
+        with self._admission.admitted(COST, COST * prod(preprocessing.shape), photos=1), in_use([classifier]):
             try:
                 with within(timeout_s):
                     pixels = await self._decoders.prepare(
@@ -98,8 +98,9 @@ class Explaining:
                         apply_exif=apply_exif,
                         deadline=deadline,
                     )
-                    async with self._alone:
-                        return await _look(classifier.model, pixels, label)
+                    with self._admission.waiting.aside():
+                        async with self._alone:
+                            return await _look(classifier.model, pixels, label)
             except (TimeoutError, DeadlineExceededError):
                 raise late(timeout_s) from None
 

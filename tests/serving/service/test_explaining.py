@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from models.errors import DeadlineExceededError, QueueFullError
+from serving.service import PredictionService
 from serving.service.explaining import COST
+from serving.settings import Settings
 
 
 def explain(service, photo: bytes, timeout_s: float | None = None):
@@ -30,3 +32,25 @@ def test_whoever_has_no_time_gets_none(service, zoo):
     with pytest.raises(DeadlineExceededError):
         asyncio.run(explain(service, zoo.png(), 1e-9))
     assert service.images.taken == 0
+
+
+def test_nobody_waits_behind_it(models, zoo, monkeypatch):
+    """It has a thread of its own: those who come meanwhile expect no more than one photo that is decoded."""
+    service = PredictionService.load(Settings(models=models, threads=1))
+    monkeypatch.setattr(service.admission.waiting, "_image_s", 1.0)  # learnt from slow photos
+
+    async def expected_s() -> list[float]:
+        explained = asyncio.create_task(explain(service, zoo.png()))
+        seen = []
+        while not explained.done():
+            await asyncio.sleep(0)
+            seen.append(service.admission.waiting.expected_s())
+            if service.images.taken == COST:
+                service.refuse_if_full()
+        await explained
+        return seen
+
+    try:
+        assert max(asyncio.run(expected_s())) == 0
+    finally:
+        service.close()
