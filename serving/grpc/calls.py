@@ -64,6 +64,8 @@ _OPEN = (
 SPARE_CALLS = 64
 """Calls that hold no image: health, metadata."""
 
+_SPARE_PERCENT = 25
+
 # Probes and load balancers watch with one stream each, for ever: without a bound of their own, 320 were all calls.
 _WATCHES, _WATCHES_PERCENT = 64, 12.5
 _REFLECTIONS, _REFLECTIONS_PERCENT = 4, 50
@@ -83,7 +85,9 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
         self._recorder = recorder
         self._keys = keys
         self._arriving = Arriving(service.bodies, settings, self._most_pixels)
-        self._calls = Budget(settings.max_queued_images + SPARE_CALLS, "calls", settings.max_caller_percent)
+        most = settings.max_queued_images + SPARE_CALLS
+        self._calls = Budget(most, "calls", settings.max_caller_percent)
+        self._spare_calls = Budget(SPARE_CALLS, "calls without images", _SPARE_PERCENT)
         self._streams = {
             True: Budget(_WATCHES, "watches", _WATCHES_PERCENT),
             False: Budget(_REFLECTIONS, "reflections", _REFLECTIONS_PERCENT),
@@ -198,7 +202,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpcio ships n
                 self._name_caller(context)
                 if method == _INFER:
                     self._service.refuse_if_full()
-                with self._calls.lease() as take:
+                with (self._calls if method == _INFER else self._spare_calls).lease() as take:
                     take(1)
                     yield record
                 code = _OK

@@ -64,7 +64,7 @@ class GrpcServer:
                 ("grpc.http2.bdp_probe", 0),
             ],
             # More than `Calls` lets in, so that it can refuse the others with a sentence.
-            maximum_concurrent_rpcs=min(2 * (settings.max_queued_images + SPARE_CALLS), _MOST),
+            maximum_concurrent_rpcs=min(2 * (settings.max_queued_images + 2 * SPARE_CALLS), _MOST),
         )
         self._add_services(service, metrics)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -25,6 +25,7 @@ from serving.grpc.wire import parsed_bytes
 TIMEOUT_S = 30
 MIB = 1024 * 1024
 INFER = "/inference.GRPCInferenceService/ModelInfer"
+CHECK = "/grpc.health.v1.Health/Check"
 FULL = grpc.StatusCode.RESOURCE_EXHAUSTED
 INFER_REQUEST = pb.ModelInferRequest.DESCRIPTOR
 
@@ -119,6 +120,41 @@ def test_messages_that_do_not_come_leave_half_of_the_budget_to_others(both, zoo)
         for call in calls:
             call.cancel()
     wait_for(lambda: held(client) == 0)
+
+
+def never(event: threading.Event) -> Iterator[bytes]:
+    event.wait(TIMEOUT_S)
+    yield from ()
+
+
+@pytest.mark.parametrize("silent", [INFER, CHECK])
+def test_messages_that_do_not_come_leave_health_its_place(both, silent):
+    """Three of them kept all other calls waiting for half a minute. The time limits are long: none of them helps."""
+    settings = {"max_held_bytes": 80 * MIB, "max_request_bytes": 8 * MIB, "max_image_bytes": 8 * MIB}
+    client, channel = both(**settings, request_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S)
+    unfinished = threading.Event()
+    with ExitStack() as stack:
+        stack.callback(unfinished.set)
+        send = channel.stream_unary(silent)
+        calls = [send.future(never(unfinished), timeout=TIMEOUT_S) for _ in range(6)]
+        if silent == INFER:
+            wait_for(lambda: held(client) > 15 * MIB)
+        asked_by_another = grpc.insecure_channel(
+            f"127.0.0.1:{client.grpc_port}", [("grpc.use_local_subchannel_pool", 1)]
+        )
+        with asked_by_another as other:
+            health_pb2_grpc.HealthStub(other).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S / 2)
+            assert GRPCInferenceServiceStub(other).ServerReady(pb.ServerReadyRequest(), timeout=TIMEOUT_S / 2).ready
+        for call in calls:
+            call.cancel()
+
+
+def test_calls_without_images_are_as_small_as_that(both):
+    _, channel = both()
+    with pytest.raises(grpc.RpcError, match="more than the 65536 bytes that this call may have"):
+        channel.unary_unary("/inference.GRPCInferenceService/ModelReady")(b"\x0a\x04" + b"name" * 20_000)
+    stub = GRPCInferenceServiceStub(channel)
+    assert stub.ServerLive(pb.ServerLiveRequest(), timeout=TIMEOUT_S).live
 
 
 @pytest.fixture
