@@ -66,23 +66,43 @@ class Lines(Protocol):
     """A form of lines, as ``CSV``, ``JSON`` and ``ROWS`` are."""
 
     header: str
+    start: str
+    """Of each such file."""
+
+    def begins(self, line: str) -> bool:
+        """Whether this may be the first line of such a file; without its end, one that a full disk has cut off."""
 
     def encode(self, score: Score) -> str:
         """The lines of one file."""
 
     def entries(self, path: Path) -> Iterator[Entry]:
-        """What a file of such lines tells."""
+        """What a file of such lines tells, but for a last one that was cut off.
+
+        Raises:
+            csv.Error, ValueError, KeyError, TypeError, AttributeError: a line is none of such.
+        """
 
     def without(self, path: Path, failed: Container[str]) -> Iterator[str]:
         """Its text but for the failures of some files."""
 
 
+def _whole(path: Path) -> Iterator[str]:
+    """The lines that have their end."""
+    with path.open(newline="\n", encoding="utf-8", errors=_BYTES) as file:
+        yield from (line for line in file if line.endswith("\n"))
+
+
 class _Csv:
-    header = ",".join(COLUMNS) + "\n"
+    start = ",".join(COLUMNS)
+    header = f"{start}\n"
+
+    @classmethod
+    def begins(cls, line: str) -> bool:
+        return line.rstrip("\r\n") == cls.start or (not line.endswith("\n") and cls.header.startswith(line))
 
     @classmethod
     def encode(cls, score: Score) -> str:
-        return cls._text(score.rows())
+        return "".join(map(cls._line, score.rows()))
 
     @classmethod
     def entries(cls, path: Path) -> Iterator[Entry]:
@@ -93,22 +113,31 @@ class _Csv:
         yield cls.header
         for row in cls._rows(path):
             if not (row["error"] and row["file"] in failed):
-                yield cls._text([row])
+                yield cls._line(row)
 
     @staticmethod
     def _rows(path: Path) -> Iterator[dict[str, str]]:
-        with path.open(newline="", encoding="utf-8", errors=_BYTES) as file:
-            yield from csv.DictReader(file)
+        for row in csv.DictReader(_whole(path)):
+            if tuple(row) != COLUMNS or None in row.values():
+                raise ValueError("a row has other columns")
+            yield row
 
     @staticmethod
-    def _text(rows: Iterable[dict[str, object]] | Iterable[dict[str, str]]) -> str:
+    def _line(row: dict[str, object] | dict[str, str]) -> str:
         text = io.StringIO()
-        csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows)
-        return text.getvalue()
+        csv.DictWriter(text, COLUMNS, lineterminator="\r\n").writerow(row)  # so that a name with a \r is quoted too
+        return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 class _Json:
     header = ""
+    start = '{"file":'
+
+    @classmethod
+    def begins(cls, line: str) -> bool:
+        if line.endswith("\n"):
+            return line.startswith(cls.start)
+        return cls.start.startswith(line[: len(cls.start)]) and not _is_json(line)
 
     @staticmethod
     def encode(score: Score) -> str:
@@ -116,24 +145,20 @@ class _Json:
 
     @classmethod
     def entries(cls, path: Path) -> Iterator[Entry]:
-        return (cls._entry(json.loads(line)) for line in cls._lines(path))
+        return (cls._entry(json.loads(line)) for line in _whole(path))
 
     @classmethod
     def without(cls, path: Path, failed: Container[str]) -> Iterator[str]:
-        for line in cls._lines(path):
+        for line in _whole(path):
             entry = cls._entry(json.loads(line))
             if not (entry.failed and entry.file in failed):
                 yield line
 
     @staticmethod
     def _entry(document: dict[str, object]) -> Entry:
-        answers = document.get("results", {})
-        return Entry(str(document["file"]), frozenset(dict(answers)), "error" in document)  # type: ignore[call-overload]
-
-    @staticmethod
-    def _lines(path: Path) -> Iterator[str]:
-        with path.open(encoding="utf-8") as file:
-            yield from file
+        failed = "error" in document
+        answers = {} if failed else document["results"]
+        return Entry(str(document["file"]), frozenset(dict(answers)), failed)  # type: ignore[call-overload]
 
 
 class _Rows(_Json):
@@ -151,6 +176,14 @@ class _Rows(_Json):
 def _row_entry(row: dict[str, object] | dict[str, str]) -> Entry:
     model = row["model"]
     return Entry(str(row["file"]), frozenset([str(model)] if model else []), bool(row["error"]))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 CSV, JSON, ROWS = _Csv(), _Json(), _Rows()

@@ -1,6 +1,7 @@
 """Parquet files of scores; needs the extra ``parquet``."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -53,6 +54,8 @@ def merge(gathered: Path, path: Path) -> None:
         for rows in _gathered(gathered):
             added = [row for row in rows if row["file"] not in held.answered]
             writer.write_table(pa.Table.from_pylist(added, SCHEMA))
+    if path.exists():
+        shutil.copymode(path, waiting)
     waiting.replace(path)
 
 

@@ -1,6 +1,8 @@
 """Files of scores: CSV, JSON lines or Parquet, which can be gone on with, also after a crash."""
 
+import csv
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -67,12 +69,13 @@ class _ScoreLines:
         self.written = 0
         try:
             with path.open("ab"):
-                _drop_torn_line(path)
+                _check_beginning(path, form)
             told.note(form.entries(path))
+            _drop_torn_line(path)  # only now: a person's file stays as it is to its last byte
             self._file = path.open("ab")
         except OSError as error:
             raise RequestError(f"{path} cannot be written: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (csv.Error, ValueError, KeyError, TypeError, AttributeError):
             raise RequestError(f"{path} holds something else than scores; name another --output") from None
 
     def __enter__(self) -> "_ScoreLines":
@@ -97,9 +100,18 @@ class _ScoreLines:
         with waiting.open("wb") as file:
             for text in self._form.without(self._path, again):
                 file.write(text.encode("utf-8", "surrogateescape"))
+        shutil.copymode(self._path, waiting)
         self._file.close()
         waiting.replace(self._path)
         self._file = self._path.open("ab")
+
+
+def _check_beginning(path: Path, form: Lines) -> None:
+    with path.open("rb") as file:
+        begin = file.read(len(form.start))
+        line = begin + (file.readline() if begin == form.start.encode() else b"")
+    if line and not form.begins(line.decode("utf-8", "surrogateescape")):
+        raise ValueError("it begins otherwise")
 
 
 def _drop_torn_line(path: Path) -> None:
