@@ -26,6 +26,7 @@
     ├── DeviceError                   the execution device asked for is not in effect
     ├── SettingsError                 a setting is unknown or out of its bounds
     ├── ChangedMeanwhileError         a file is no longer the one that was read
+    ├── NotOursError                  a file cannot be replaced without its owner losing it
     └── TrainingError                 an offline step cannot go on
         ├── ManifestError             the list of photos is wrong
         ├── SplitLeakError            one group of near-duplicates crosses splits
@@ -157,6 +158,10 @@ class SettingsError(LoupeError):
 
 class ChangedMeanwhileError(LoupeError):
     """A file is no longer the one that was read."""
+
+
+class NotOursError(LoupeError):
+    """A file belongs to others, who would lose it if it were replaced."""
 
 
 class TrainingError(LoupeError):

@@ -73,6 +73,7 @@ class Album:
 
         Raises:
             ChangedMeanwhileError: it is no longer the file that was read.
+            NotOursError: its owner would lose it.
             ServiceError: the album is closed.
             OSError: it is as it was.
         """
@@ -110,7 +111,7 @@ class Album:
             OSError: nothing was made.
         """
         with self._changes.passed():
-            waiting = prepare(beside, data, time_ns())
+            waiting = prepare(beside, data, time_ns(), new=True)
             try:
                 self.log.note_new(file, data)
                 os.link(waiting, file)  # which replaces nothing

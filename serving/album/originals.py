@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.whole_file import sync_folder
+from serving.album.replacing import keep_owner
 
 
 class Originals:
@@ -19,7 +20,7 @@ class Originals:
         """As a second name of the file where the file system knows such, which takes neither time nor room.
 
         Raises:
-            OSError: nothing was left behind.
+            NotOursError, OSError: nothing was left behind.
         """
         self.folder.mkdir(exist_ok=True)
         self._count += 1
@@ -55,4 +56,5 @@ def _keep(photo: Path, kept: Path) -> None:
     except OSError:
         shutil.copy2(photo, kept)
         with kept.open("rb") as file:
+            keep_owner(file.fileno(), photo.stat())
             os.fsync(file.fileno())

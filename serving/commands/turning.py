@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from models.errors import ImageTooLargeError, LoupeError, UnsupportedImageError
+from models.errors import ImageTooLargeError, LoupeError, NotOursError, UnsupportedImageError
 from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.memory import Judgement, Known
@@ -103,6 +103,8 @@ class Turner:
             if why := self._hindrance(found) or await self._stays_with(photo):
                 return Outcome(photo.path, "skipped", reason=why), None
             return await self._turned(found), found
+        except NotOursError as error:
+            return Outcome(photo.path, "skipped", reason=str(error)), None
         except (LoupeError, OSError) as error:
             return Outcome(photo.path, "failed", reason=reason(error)), None
 

@@ -1,0 +1,97 @@
+"""Whose a file is stays as it is, or the file does."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from models.errors import NotOursError
+from serving.album.album import Album
+from serving.album.replacing import keep_owner
+
+OWNER, OTHER, SHARED, FOREIGN = 61001, 61002, 61100, 61200
+BEFORE, AFTER = b"before", b"after!"
+
+
+@contextmanager
+def other_user() -> Iterator[None]:
+    """One of the shared group, and not root."""
+    groups = os.getgroups()
+    os.setgroups([SHARED])
+    os.setegid(OTHER)
+    os.seteuid(OTHER)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+@pytest.fixture
+def library() -> Iterator[Path]:
+    """A folder of a shared group, where anybody comes to, as not to pytest's own."""
+    if os.geteuid():
+        pytest.skip("only root can be several users")
+    folder = Path(tempfile.mkdtemp())
+    os.chown(folder, OWNER, SHARED)
+    folder.chmod(0o770)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def photo_of(folder: Path, user: int, group: int) -> Path:
+    photo = folder / "photo.jpg"
+    photo.write_bytes(BEFORE)
+    os.chown(photo, user, group)
+    photo.chmod(0o660)
+    return photo
+
+
+def whose(path: Path) -> tuple[int, int, int]:
+    facts = path.stat()
+    return facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode)
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "told"), [(OWNER, SHARED, "another user"), (OTHER, FOREIGN, "a group that you are not in")]
+)
+def test_a_photo_whose_owner_would_lose_it_stays(library, user, group, told):
+    photo = photo_of(library, user, group)
+    with other_user(), Album(library, "judge") as album, pytest.raises(NotOursError, match=told):
+        album.replace(photo, photo.stat(), BEFORE, AFTER)
+    assert (photo.read_bytes(), whose(photo)) == (BEFORE, (user, group, 0o660))
+    assert [path for path in library.iterdir() if path.name.startswith((".loupe-undo", "loupe-undo"))] == []
+    assert list(library.glob(".loupe-*.tmp")) == []
+
+
+def test_a_photo_keeps_a_group_that_one_is_in(library):
+    photo = photo_of(library, OTHER, SHARED)
+    with other_user(), Album(library, "judge") as album:
+        album.replace(photo, photo.stat(), BEFORE, AFTER)
+    assert (photo.read_bytes(), whose(photo)) == (AFTER, (OTHER, SHARED, 0o660))
+
+
+def test_root_keeps_everybody_s_photos_theirs(library):
+    photo = photo_of(library, OWNER, FOREIGN)
+    with Album(library, "judge") as album:
+        album.replace(photo, photo.stat(), BEFORE, AFTER)
+    assert (photo.read_bytes(), whose(photo)) == (AFTER, (OWNER, FOREIGN, 0o660))
+
+
+def test_a_new_sidecar_beside_another_s_photo_is_one_s_own_and_the_group_s(library):
+    photo = photo_of(library, OWNER, SHARED)
+    with other_user(), Album(library, "judge") as album:
+        album.create(library / "photo.jpg.xmp", photo, b"<x/>")
+    assert whose(library / "photo.jpg.xmp") == (OTHER, SHARED, 0o660)
+
+
+@pytest.mark.skipif(not os.geteuid(), reason="root may give anything away")
+def test_whoever_is_not_root_gives_nothing_away(tmp_path):
+    with (tmp_path / "mine").open("wb") as mine, pytest.raises(NotOursError):
+        keep_owner(mine.fileno(), Path("/").stat())
