@@ -5,17 +5,16 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from time import time_ns
-from typing import Literal, NamedTuple, Self
+from typing import Self
 
-from models.errors import ChangedMeanwhileError, LoupeError, RequestError
+from models.errors import ChangedMeanwhileError
 from models.whole_file import sync_folder
-from serving.album.difference import restored
 from serving.album.gate import Gate
 from serving.album.memory import Judgement, Known, Memory
-from serving.album.originals import Originals
 from serving.album.recovery import last_changes, release_originals
 from serving.album.replacing import commit, prepare, sweep
-from serving.album.undo_log import Entry, UndoLog, entries
+from serving.album.undo_log import UndoLog
+from serving.album.undoing import Undoing, Undone
 
 
 class Album:
@@ -122,64 +121,13 @@ class Album:
             sync_folder(file.parent)
             return file.stat()
 
-    def undo(self, log: Path) -> Iterator["Undone"]:
+    def undo(self, log: Path) -> Iterator[Undone]:
         """Puts back what the log tells of, file by file; those are left alone unless they are asked for again.
 
         Raises:
             RequestError: it is no undo log.
         """
-        for entry in entries(log):
-            yield self._undone(entry)
-        Originals(log).forget()
-
-    def _undone(self, entry: Entry) -> "Undone":
-        photo = self._tree / entry.file
-        try:
-            self._refuse_outside(photo)
-            if not entry.before:
-                return _unmade(photo, entry)
-            data = photo.read_bytes()
-            digest = sha256(data).hexdigest()
-            if digest not in (entry.before, entry.after):
-                return Undone(photo, "skipped", "it was changed since")
-            if digest == entry.after:
-                old = self._original(data, entry)
-                self._note_undone(entry, len(old))
-                self._put_back(photo, old, entry)
-            elif photo.stat().st_mtime_ns != entry.mtime_ns:
-                self._note_undone(entry, len(data))
-                os.utime(photo, ns=(photo.stat().st_atime_ns, entry.mtime_ns))
-            else:
-                return Undone(photo, "as_before", "")
-        except FileNotFoundError:
-            return Undone(photo, "skipped", "it is not there any more")
-        except (OSError, LoupeError) as error:
-            return Undone(photo, "failed", str(error))
-        return Undone(photo, "restored", "")
-
-    def _note_undone(self, entry: Entry, size: int) -> None:
-        self._memory.note_undone(entry.file, size, entry.mtime_ns)
-        self._memory.commit()
-
-    def _original(self, data: bytes, entry: Entry) -> bytes:
-        """The old bytes, as the log or the file beside it keeps them."""
-        if entry.patches is not None:
-            old = restored(data, entry.patches)
-        else:
-            kept = self._tree / str(entry.original)
-            self._refuse_outside(kept)
-            if not kept.exists():
-                raise RequestError("its original is not there any more")
-            old = kept.read_bytes()
-        self._refuse_other(old, entry)
-        return old
-
-    def _put_back(self, photo: Path, old: bytes, entry: Entry) -> None:
-        if entry.patches is not None:
-            commit(prepare(photo, old, entry.mtime_ns), photo)
-        else:
-            (self._tree / str(entry.original)).replace(photo)
-            sync_folder(photo.parent)
+        yield from Undoing(self._tree, self._memory).of(log)
 
     def _recover(self) -> None:
         """Learns from the last log what the memory of a killed process lacks."""
@@ -189,35 +137,8 @@ class Album:
                 said = Judgement("", 0.0, certain=True, clockwise=0)
                 self._memory.note(entry.file, "turned", photo.stat(), said)
 
-    def _refuse_outside(self, path: Path) -> None:
-        if not path.resolve().is_relative_to(self._tree.resolve()):
-            raise RequestError("the log tells of a file outside of its folder")
-
-    def _refuse_other(self, old: bytes, entry: Entry) -> None:
-        if sha256(old).hexdigest() != entry.before:
-            raise RequestError("what the log keeps of it is damaged")
-
     def _name(self, photo: Path) -> str:
         return str(photo.relative_to(self._tree))
-
-
-def _unmade(file: Path, entry: Entry) -> "Undone":
-    """Takes away what was made, unless somebody has written into it."""
-    if not file.exists():
-        return Undone(file, "as_before", "")
-    if sha256(file.read_bytes()).hexdigest() != entry.after:
-        return Undone(file, "skipped", "it was changed since")
-    file.unlink()
-    sync_folder(file.parent)
-    return Undone(file, "restored", "")
-
-
-class Undone(NamedTuple):
-    """What became of one photo, and why it was not put back."""
-
-    photo: Path
-    action: Literal["restored", "as_before", "skipped", "failed"]
-    reason: str
 
 
 def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:

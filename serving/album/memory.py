@@ -5,7 +5,8 @@ It remembers which photos were turned too: one that a person has changed since i
 
 import os
 import sqlite3
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -130,16 +131,35 @@ class Memory:
 
     def note(self, file: str, state: State, facts: os.stat_result, said: Judgement) -> None:
         """Remembers a photo as it is now."""
-        row = (os.fsencode(file), state, facts.st_size, facts.st_mtime_ns, self._judge, *said)
-        self._connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        self._write((os.fsencode(file), state, facts.st_size, facts.st_mtime_ns, self._judge, *said))
         if monotonic() - self._committed > _COMMIT_EVERY_S:
             self.commit()
 
-    def note_undone(self, file: str, size: int, mtime_ns: int) -> None:
-        """Remembers a photo that is about to be put back: until a person changes it, it can be proposed again."""
-        query = "INSERT OR REPLACE INTO photos (file, state, size, mtime_ns, judge) VALUES (?, 'undone', ?, ?, ?)"
+    @contextmanager
+    def undoing(self, file: str, size: int, mtime_ns: int) -> Iterator[None]:
+        """Within, a photo is put back: until a person changes it, it can be proposed again.
+
+        It is remembered before, so that a kill leaves no doubt; if it fails, what was remembered is so again.
+        """
+        before = self._connection.execute("SELECT * FROM photos WHERE file = ?", (os.fsencode(file),)).fetchone()
         today = datetime.now().astimezone().date().isoformat()
-        self._connection.execute(query, (os.fsencode(file), size, mtime_ns, today))
+        self._write((os.fsencode(file), "undone", size, mtime_ns, today, None, None, None, None))
+        self.commit()
+        try:
+            yield
+        except BaseException:
+            self.forget(file)
+            if before is not None:
+                self._write(before)
+            self.commit()
+            raise
+
+    def forget(self, file: str) -> None:
+        """Remembers nothing of a file."""
+        self._connection.execute("DELETE FROM photos WHERE file = ?", (os.fsencode(file),))
+
+    def _write(self, row: tuple[object, ...]) -> None:
+        self._connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
 
     def leave(self, file: str) -> None:
         """From now on the photo is a person's."""

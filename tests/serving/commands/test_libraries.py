@@ -83,8 +83,8 @@ def test_sidecars_are_written_in_the_place_of_photos_and_put_back(loupe, folder,
         assert not sidecar.exists()
     else:
         assert (sidecar.read_bytes(), sidecar.stat().st_mtime_ns) == (packet, 10**18)
-        one = told(loupe("upright", folder, "--json", "--sidecars"))["left.jpg"]
-        assert "--again" in one["reason"]
+    one = told(loupe("upright", folder, "--json", "--sidecars"))["left.jpg"]
+    assert "--again" in one["reason"]
     assert "nothing left to put back" in loupe("upright", "--undo", log).stderr
 
 
