@@ -21,4 +21,25 @@ def listen(host: str, port: int) -> socket.socket:
             on_error.pop_all()
             return listener
     except OSError as error:
-        raise SettingsError(f"the address {host}:{port} cannot be listened on: {error.strerror}") from None
+        raise _cannot(host, port, error) from None
+
+
+def begin(listener: socket.socket, backlog: int) -> None:
+    """Lets callers come; until then the address is kept from nobody who takes it as ``listen`` does.
+
+    Args:
+        listener: as ``listen`` returns it.
+        backlog: callers that may wait to be taken.
+
+    Raises:
+        SettingsError: another process was faster.
+    """
+    try:
+        listener.listen(backlog)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise _cannot(host, port, error) from None
+
+
+def _cannot(host: str, port: int, error: OSError) -> SettingsError:
+    return SettingsError(f"the address {host}:{port} cannot be listened on: {error.strerror}")

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from math import ceil, inf
 from time import monotonic
@@ -16,6 +16,7 @@ from typing import cast
 import uvicorn
 from fastapi import FastAPI
 
+from serving.access.listening import begin
 from serving.http.connection import Connection
 from serving.http.crowd import most_connections
 from serving.http.other_origins import OtherOrigins
@@ -102,11 +103,18 @@ class Server(uvicorn.Server):
 
     def serve_until_stopped(self) -> None:
         """Answers requests; returns after a signal, when all that were begun are answered."""
-        self.run(sockets=[self._listener, *(self._listener.dup() for _ in range(_ACCEPTORS - 1))])
+        with ExitStack() as stack:
+            others = [stack.enter_context(self._listener.dup()) for _ in range(_ACCEPTORS - 1)]
+            self.run(sockets=[self._listener, *others])
         _log.info("stopped")
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Says so when it is done."""
+        """Says so when it is done.
+
+        Raises:
+            SettingsError: another process has taken the address meanwhile, which uvloop would not tell.
+        """
+        begin(self._listener, _BACKLOG)
         await super().startup(sockets)
         self._on_ready(self.url)
 

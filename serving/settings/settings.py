@@ -105,6 +105,12 @@ class Settings(Work):
         return value
 
     @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.port and self.grpc_port == self.port:
+            raise ValueError(f"LOUPE_PORT and LOUPE_GRPC_PORT are both {self.port}: each needs one of its own")
+        return self
+
+    @model_validator(mode="after")
     def _photos_have_a_folder(self) -> Self:
         if self.feedback_photos and self.feedback is None:
             raise ValueError("LOUPE_FEEDBACK_PHOTOS=true needs LOUPE_FEEDBACK, the folder to keep them in")

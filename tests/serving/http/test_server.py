@@ -26,6 +26,20 @@ def test_an_address_of_another_machine_is_one_sentence():
         listen("192.0.2.1", 0)
 
 
+def test_an_address_that_another_takes_while_models_load_is_one_sentence(models):
+    """Both had said that they were ready, and one of them never got a request."""
+    settings, said = Settings(models=models), []
+    with listen("127.0.0.1", 0) as ours, listen("127.0.0.1", ours.getsockname()[1]) as other:
+        server = Server(app := create_app(settings), ours, settings, on_ready=said.append)
+        other.listen()
+        try:
+            with pytest.raises(SettingsError, match="cannot be listened on: Address already in use"):
+                server.serve_until_stopped()
+        finally:
+            app.state.service.close()
+    assert not said
+
+
 def test_what_was_begun_is_answered_before_the_end(models, zoo):
     """The signal comes while photos are decoded; the answer still comes, and new connections are refused."""
     ready = threading.Event()

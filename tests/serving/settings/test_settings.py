@@ -38,6 +38,7 @@ def test_variables_set_and_options_win(monkeypatch):
         ("LOUPE_ROOT_PATH", "loupe", "=loupe is not allowed: it must begin with / and not end with it, such as /loupe"),
         ("LOUPE_TRACING_ENDPOINT", "host", "=host is not allowed: it must begin with http:// or https://"),
         ("LOUPE_FEEDBACK_PHOTOS", "true", "LOUPE_FEEDBACK_PHOTOS=true needs LOUPE_FEEDBACK, the folder"),
+        ("LOUPE_GRPC_PORT", "8000", "LOUPE_PORT and LOUPE_GRPC_PORT are both 8000: each needs one of its own"),
         ("LOUPE_DEVICE", "tpu", "LOUPE_DEVICE=tpu is not allowed"),
         ("LOUPE_REQUEST_TIMEOUT_S", "nan", "LOUPE_REQUEST_TIMEOUT_S=nan is not allowed"),
         ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; did you mean LOUPE_PORT[?] There are: LOUPE_A"),
