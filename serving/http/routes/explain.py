@@ -44,13 +44,14 @@ async def explain(
     Accept: image/png gets them drawn over the photo as the model sees it, red where the answer needs them and blue
     where they speak against it. It takes about fifty times as long as an answer, and counts as fifty images.
     """
-    classifier = service.classifier(model)
+    service.classifier(model)  # a wrong name is refused before the body is read
     service.explaining.refuse_if_off()
     with service.bodies.lease() as take:
         body = await read_body(request, service.settings, take, ExplainParameters.model_fields)
         parameters = asked.beside(body.parameters)
         if len(body.images) > 1:
             raise RequestError(f"the request holds {len(body.images)} images; one at a time is explained")
+        classifier = service.classifier(model)  # another version may have come while the body did
         with while_connected(request):
             found = await service.explaining.explain(
                 classifier,

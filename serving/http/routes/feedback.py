@@ -35,7 +35,7 @@ async def correct(
     The photo is asked about again. Kept are its digest, the answer and the right label, and the photo only where the
     operator wants that too; a later correction of the same photo takes the place of an earlier one.
     """
-    classifier = service.classifier(model)
+    service.classifier(model)  # a wrong name is refused before the body is read
     feedback.corrections.refuse_if_off()
     with service.bodies.lease() as take:
         body = await read_body(request, service.settings, take, FeedbackParameters.model_fields)
@@ -43,7 +43,7 @@ async def correct(
         if right is None or len(body.images) > 1:
             raise RequestError("a correction is of one photo, and names the right label: ?label=…")
         with while_connected(request):
-            kept = await feedback.take(classifier, body.images[0], right, timeout_s=patience.left_s)
+            kept = await feedback.take(service.classifier(model), body.images[0], right, timeout_s=patience.left_s)
     said = kept.correction
     return KeptCorrection(
         model=said.model, version=said.version, prediction=said.answer, label=said.label, photo=kept.photo

@@ -103,8 +103,10 @@ async def _predict_one(
 ) -> Answer_ | Response:
     call.service.classifier(name, version, label)  # a wrong name is refused before the body is read
     if wants_lines(call.request):
-        route = {name: call.service.route(name, version, label)}
-        return await _in_lines(call, asked, lambda _: route, lambda _, results: results[name])
+        route = call.service.route
+        return await _in_lines(
+            call, asked, lambda _: {name: route(name, version, label)}, lambda _, results: results[name]
+        )
     with call.service.bodies.lease() as take:
         body, parameters = await _read(call, asked, take)
         answers = await _ask(call, body, parameters, [call.service.route(name, version, label)])

@@ -1,10 +1,13 @@
 """The repository extension; what a reload does to requests, tests/serving/versions/test_registry.py proves."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 
 INDEX = "/v2/repository/index"
 LOAD = "/v2/repository/models/orientation/load"
+LINES = {"Accept": "application/x-ndjson"}
 TOKEN = {"Authorization": "Bearer secret"}
 
 
@@ -28,6 +31,28 @@ def test_models_come_and_go(controlled):
     assert [entry["name"] for entry in controlled.post(INDEX, json={"ready": True}).json()] == ["orientation"]
     assert controlled.post("/v2/repository/models/selfie/load", headers=TOKEN).json() == {}
     assert controlled.get("/v2/models/selfie/ready").json() == {"name": "selfie", "ready": True}
+
+
+@pytest.mark.parametrize(
+    ("call", "headers"), [(":predict", {}), (":predict", LINES), (":explain", {}), (":feedback?label=up", {})]
+)
+def test_a_version_that_comes_while_a_body_does_answers_it(serve_with, zoo, tmp_path, call, headers):
+    """The one that was there at its first byte is gone by its last: it was asked, and that was a 503."""
+    folder, photo = zoo.publish(tmp_path / "models", zoo.orientation()), zoo.png()
+    client = serve_with(models=folder, admin_token="secret", feedback=tmp_path / "said")
+
+    def body() -> Iterator[bytes]:
+        yield photo[:100]
+        zoo.publish(folder, zoo.orientation(version=2))
+        assert httpx.post(client.base_url.join(LOAD), headers=TOKEN).json() == {}
+        while len(index := httpx.post(client.base_url.join(INDEX), json={"ready": True}).json()) > 1:
+            pass
+        assert index[0]["version"] == "2"
+        yield photo[100:]
+
+    size = {"Content-Length": str(len(photo))}
+    answer = client.post(f"/v1/models/orientation{call}", content=body(), headers={**size, **headers})
+    assert (answer.status_code, answer.json()["version"]) == (200, "2")
 
 
 def test_control_calls_are_off_without_a_token(client):
