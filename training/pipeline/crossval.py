@@ -81,6 +81,8 @@ def fold_of(
 ) -> Run:
     """A run in a folder of the run's own, whose test photos are those of the sources that are held back.
 
+    Other sources' near-duplicates of them are not learned from.
+
     Args:
         run: of all photos.
         number: of the fold, from 1.
@@ -91,14 +93,10 @@ def fold_of(
     Raises:
         TrainingError: that is of another recipe or other photos, or the recipe begins with weights that know these.
     """
-    photos = (
-        replace(photo, split="test") if photo.source in held_back else photo
-        for photo in run.manifest.photos
-        if photo.split != "test" and photo.source not in unlearned - held_back
-    )
+    known = tuple(photo for photo in run.manifest.photos if photo.source not in unlearned - held_back)
+    manifest = replace(run.manifest, photos=known).leaving_out(held_back)
     folder = RunFolder(run.folder.path / _name(number))
     folder.path.mkdir(exist_ok=True)
-    manifest = replace(run.manifest, photos=tuple(photos))
     recipe = _beginning_with_folds(run.recipe, number, held_back)
     if resume:
         check_resumed(folder.recipe, folder.manifest, (recipe, manifest), ())

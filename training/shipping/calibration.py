@@ -25,7 +25,7 @@ from training.photos.manifest import Manifest
 from training.photos.tasks import Task
 from training.shipping.golden import golden_samples
 from training.shipping.stamp import stamp
-from training.shipping.strangers import Strangers, for_strangers
+from training.shipping.strangers import Strangers, for_strangers, without_promises
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 
 CONFIDENCE = 0.95
@@ -57,8 +57,9 @@ def calibrated(
     Returns:
         The file, scaled and stamped, with its golden samples.
     """
-    fact = "1, as there are no photos to fit it on"
+    facts = {"temperature": "1, as there are no photos to fit it on"}
     if photos.photos:
+        metadata = metadata.model_copy(update={"training": without_promises(metadata.training)})
         data = with_scaling(data, UNSCALED, pictures)
         answers = ask(data, metadata.preprocessing, photos, task)
         scaling = fit_scaling(answers if strangers is None else strangers.answers)
@@ -67,14 +68,13 @@ def calibrated(
             answers = replace(answers, probabilities=scaled(answers.probabilities, scaling))
             together = together or task.made_by == "turning"
             metadata = with_certainty(metadata, answers, task.allowed_error, together=together)
-            fact = f"{scaling}, fitted on {counted(len(photos.photos), 'photo')}"
+            facts = {"temperature": f"{scaling}, fitted on {counted(len(photos.photos), 'photo')}"}
         else:
-            metadata = for_strangers(metadata, strangers, answers, task)
-            fact = f"{scaling}, fitted on {len(strangers.folds)} photos of sources that were strange to who answered"
+            metadata, facts = for_strangers(metadata, strangers, answers, task), {}
     changes = {
         "graph_sha256": graph_sha256(data),
         "golden_samples": golden_samples(data, metadata.preprocessing),
-        "training": metadata.training | {"temperature": fact},
+        "training": metadata.training | facts,
     }
     return stamp(data, metadata.model_copy(update=changes))
 

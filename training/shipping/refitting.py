@@ -20,15 +20,14 @@ from models.metadata import ModelMetadata
 from models.onnx_file import graph_sha256
 from models.repository import read_metadata
 from training.graph.last_layer import up_to_last_layer, with_last_layer
-from training.measuring.evaluation import Answers, ask, judge, measure, probabilities_of
+from training.measuring.evaluation import Answers, ask, measure, probabilities_of
 from training.photos.dataset import Photos, sampling_weights
 from training.photos.folds import dealt
 from training.photos.manifest import SPLITS, Manifest, Photo
 from training.photos.tasks import Task, task_of
-from training.shipping.deciding import decided, promise
 from training.shipping.golden import golden_samples
 from training.shipping.stamp import sources_of, stamp
-from training.shipping.strangers import told
+from training.shipping.strangers import Strangers, for_strangers, without_promises
 from training.shipping.temperature import UNSCALED, fit_scaling, scaled, with_scaling
 from training.shipping.versions import git_revision
 
@@ -83,15 +82,25 @@ def refitted(data: bytes, photos: Manifest, fresh: frozenset[str], folds: int, l
     layer, strangers = _learned(seen, asked.photos, fresh, folds, task)
     raw = with_last_layer(with_scaling(data, UNSCALED, _noise(metadata)), *layer)
     known = _known(seen, asked.photos, layer, fresh, task)
-    scaling = fit_scaling(strangers)
-    strangers, known = (replace(each, probabilities=scaled(each.probabilities, scaling)) for each in (strangers, known))
+    scaling = fit_scaling(strangers.answers)
     file = with_scaling(raw, scaling, _noise(metadata))
-    described = decided(metadata, strangers, known, task)
-    described = described.model_copy(update=_facts(file, metadata, described, strangers, photos, limits, folds))
+    described = for_strangers(_described(metadata, photos), strangers, known, task)
+    described = described.model_copy(update=_facts(file, metadata, described, photos, limits))
     test = photos.split("test")
     metrics = measure(ask(file, described.preprocessing, test, task), described, test.digest(task.label_names))
     described = described.model_copy(update={"metrics": metrics})
-    return Refitted(stamp(file, described), described, strangers)
+    said = replace(strangers.answers, probabilities=scaled(strangers.answers.probabilities, scaling))
+    return Refitted(stamp(file, described), described, said)
+
+
+def _described(before: ModelMetadata, photos: Manifest) -> ModelMetadata:
+    """Made of what, and of which photos; what was said of the thresholds that it had is left out."""
+    facts = {
+        "made of": f"{before.name}/{before.version}, its last layer learned anew",
+        "photos": ", ".join(f"{len(photos.split(name).photos)} {name}" for name in SPLITS),
+    }
+    kept = {fact: text for fact, text in without_promises(before.training).items() if fact != "calibrated"}
+    return before.model_copy(update={"training": kept | facts})
 
 
 def _features(data: bytes, photos: Manifest, metadata: ModelMetadata) -> Floats:
@@ -105,20 +114,23 @@ def _features(data: bytes, photos: Manifest, metadata: ModelMetadata) -> Floats:
 
 def _learned(
     seen: Floats, photos: Sequence[Photo], fresh: frozenset[str], folds: int, task: Task
-) -> tuple[_Layer, Answers]:
-    """The last layer from all that may be learned from, and what others say of the sources that they were not shown."""
-    sources = np.array([photo.source for photo in photos])
+) -> tuple[_Layer, Strangers]:
+    """The last layer from all that may be learned from, and what others say of the sources that they were not shown.
+
+    Nor were these shown other sources' near-duplicates of them.
+    """
+    sources, groups = (np.array([getattr(photo, name) for photo in photos]) for name in ("source", "group"))
     labels = _labels(photos, task)
     new = np.isin(sources, sorted(fresh))
     usable = new | np.array([photo.split == "train" for photo in photos])
-    answers = np.zeros((len(photos), len(task.labels)), np.float32)
-    for held_back in dealt([photo for photo, is_new in zip(photos, new, strict=True) if is_new], folds):
+    answers, fold = np.zeros((len(photos), len(task.labels)), np.float32), np.zeros(len(photos), np.int64)
+    hands = dealt([photo for photo, is_new in zip(photos, new, strict=True) if is_new], folds)
+    for number, held_back in enumerate(hands, 1):
         theirs = np.isin(sources, held_back)
-        layer = _fit(seen, labels, sources, usable & ~theirs)
-        answers[theirs] = _answers(seen[theirs], layer)
-    chosen = sources[new].tolist()
-    strangers = Answers(answers[new], labels[new], tuple(chosen), tuple(chosen))
-    return _fit(seen, labels, sources, usable), strangers
+        layer = _fit(seen, labels, sources, usable & ~np.isin(groups, groups[theirs]))
+        answers[theirs], fold[theirs] = _answers(seen[theirs], layer), number
+    chosen = tuple(sources[new].tolist())
+    return _fit(seen, labels, sources, usable), Strangers(Answers(answers[new], labels[new], chosen, chosen), fold[new])
 
 
 def _fit(seen: Floats, labels: NDArray[np.int64], sources: NDArray[np.str_], chosen: NDArray[np.bool_]) -> _Layer:
@@ -164,16 +176,9 @@ def _noise(metadata: ModelMetadata) -> NDArray[np.uint8]:
 
 
 def _facts(
-    file: bytes,
-    before: ModelMetadata,
-    after: ModelMetadata,
-    strangers: Answers,
-    photos: Manifest,
-    limits: str | None,
-    folds: int,
+    file: bytes, before: ModelMetadata, after: ModelMetadata, photos: Manifest, limits: str | None
 ) -> dict[str, object]:
-    """What changes in the metadata, but for the metrics."""
-    count = len(set(strangers.sources))
+    """What else changes in the metadata, but for the metrics."""
     return {
         "graph_sha256": graph_sha256(file),
         "golden_samples": golden_samples(file, after.preprocessing),
@@ -182,11 +187,4 @@ def _facts(
         "against_fp32": None,
         "git_revision": git_revision(),
         "created": datetime.now(UTC).date().isoformat(),
-        "training": before.training
-        | {
-            "made of": f"{before.name}/{before.version}, its last layer learned anew",
-            "photos": ", ".join(f"{len(photos.split(name).photos)} {name}" for name in SPLITS),
-            "certain": promise(strangers, task_of(before.labels)),
-        }
-        | {f"{folds}-fold over {count} sources": told(strangers, judge(strangers, after), after.label_names)},
     }

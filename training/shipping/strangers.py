@@ -4,7 +4,7 @@ The sources (people's albums, say) are dealt to folds, and each is asked about b
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -134,12 +134,23 @@ def for_strangers(metadata: ModelMetadata, strangers: Strangers, known: Answers,
     found = decided(metadata, all_of_them, _scaled(known, scaling), task)
     verdicts = cross_judged(strangers, known, metadata, task)
     count, folds = len(set(strangers.answers.sources)), int(strangers.folds.max())
+    on = f"{len(strangers.folds)} photos of sources that were strange to who answered"
     facts = {
+        "temperature": f"{scaling}, fitted on {on}",
         "certain": promise(strangers.answers, task),
         f"{folds}-fold over {count} sources": told(strangers.answers, verdicts, metadata.label_names),
         OWN_THRESHOLDS: told(all_of_them, judge(all_of_them, found), metadata.label_names),
     }
     return found.model_copy(update={"training": metadata.training | facts})
+
+
+def without_promises(training: Mapping[str, str]) -> dict[str, str]:
+    """What a file says of its making, but for what ``for_strangers`` said: with other thresholds it is true no more."""
+    return {
+        fact: text
+        for fact, text in training.items()
+        if fact not in ("certain", OWN_THRESHOLDS) and "-fold over " not in fact
+    }
 
 
 def _scaled(answers: Answers, scaling: Scaling) -> Answers:

@@ -200,6 +200,25 @@ def test_a_fold_leaves_the_test_split_alone(validated):
     assert fold.recipe == opened.recipe == open_run(fold.folder.path).recipe
 
 
+def with_own_groups(run: Run) -> Run:
+    """None resembles another, though these pieces of a few photographs do."""
+    photos = tuple(replace(photo, group=photo.path) for photo in run.manifest.photos)
+    return replace(run, manifest=replace(run.manifest, photos=photos))
+
+
+def test_a_fold_learns_from_no_near_duplicate_of_what_it_is_asked_about(validated, tmp_path):
+    opened = with_own_groups(open_run(validated[0].path))
+    first, second = (
+        next(p.path for p in opened.manifest.photos if p.source == album) for album in ("album1", "album2")
+    )
+    photos = tuple(replace(p, group=first) if p.path == second else p for p in opened.manifest.photos)
+    run = replace(opened, folder=RunFolder(tmp_path), manifest=replace(opened.manifest, photos=photos))
+    fold = fold_of(run, 1, frozenset({"album1"})).manifest
+    left_out = {photo.path for photo in photos} - {photo.path for photo in fold.photos}
+    assert left_out == {second} | {photo.path for photo in opened.manifest.split("test").photos}
+    assert not fold.leaked()
+
+
 def fold_photos(fold: Path) -> tuple[Photo, ...]:
     return Manifest.read(fold / "manifest.csv").split("test").photos
 
@@ -258,7 +277,7 @@ def test_weights_of_a_run_that_never_saw_the_sources_are_taken_as_they_are(valid
 
 
 def test_a_share_of_the_sources_is_learned_from_and_all_are_asked_about(validated):
-    opened = open_run(validated[0].path)
+    opened = with_own_groups(open_run(validated[0].path))
     unlearned = frozenset({"album1", "album2", "album3"})
     fold = fold_of(opened, 9, frozenset({"album1", "album4"}), unlearned).manifest
     assert {photo.source for photo in fold.split("test").photos} == {"album1", "album4"}

@@ -17,6 +17,7 @@ from training.photos.manifest import Manifest
 from training.photos.scan import scan
 from training.photos.tasks import task_named
 from training.shipping.recalibration import answers_needed, recalibrate
+from training.shipping.strangers import OWN_THRESHOLDS
 
 SIDE = 8
 TASK = task_named("folders", ["bright", "dark"])
@@ -53,6 +54,16 @@ def test_the_halves_hold_each_photo_once_and_each_group_whole(photos, halves):
     assert not {photo.group for photo in first.photos} & {photo.group for photo in second.photos}
     assert 40 < len(first.photos) < 80
     assert photos.halves() == halves
+
+
+def test_what_was_promised_of_other_thresholds_is_not_said_of_the_new_ones(workshop, halves):
+    data = by_brightness(workshop, 60)
+    promised = {"certain": "of 9 sources", "5-fold over 9 sources": "AUC 0.9", OWN_THRESHOLDS: "AUC 0.9"}
+    training = promised | {"architecture": "none to speak of"}
+    before = read_metadata(data).model_copy(update={"training": training})
+    after = recalibrate(with_properties(data, before.to_properties()), *halves, 0.2).metadata.training
+    assert after["architecture"] == "none to speak of"
+    assert not promised.keys() & after.keys()
 
 
 def test_thresholds_keep_the_stated_error_and_figures_are_of_other_photos(workshop, halves):

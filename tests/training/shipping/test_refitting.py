@@ -17,6 +17,7 @@ from training.photos.tasks import task_named
 from training.shipping.deciding import FALSE_ALARMS, threshold_for
 from training.shipping.refitting import Refitted, refitted
 from training.shipping.stamp import stamp
+from training.shipping.strangers import OWN_THRESHOLDS, told
 from training.shipping.temperature import UNSCALED, with_scaling
 
 LABELS = ["bright", "dark"]
@@ -83,9 +84,36 @@ def test_the_card_says_what_it_is_and_what_it_promises(found):
     assert "of 10 sources" in facts["certain"]
     assert "AUC" in facts["5-fold over 10 sources"]
     assert "worst tenth" in facts["5-fold over 10 sources"]
+    assert "photos of sources that were strange to who answered" in facts["temperature"]
     assert found.metadata.limits == "Bright or dark."
     assert found.metadata.decision_threshold != 0.5
     assert found.metadata.graph_sha256 == graph_sha256(found.data)
+
+
+def test_what_strangers_may_expect_is_judged_by_thresholds_of_the_other_folds(found, photos):
+    """The file's own were chosen on the very answers: they are told too, under a name that says so."""
+    facts, fresh = found.metadata.training, frozenset(f"album{n}" for n in range(10))
+    assert facts["5-fold over 10 sources"] != facts[OWN_THRESHOLDS]
+    own = judge(found.strangers, found.metadata)
+    assert facts[OWN_THRESHOLDS] == told(found.strangers, own, LABELS)
+    again = refitted(found.data, photos, fresh, 2).metadata.training
+    assert "2-fold over 10 sources" in again
+    assert "5-fold over 10 sources" not in again  # by thresholds that the file has no more
+
+
+def test_near_duplicates_of_what_is_asked_about_are_not_learned_from(useless, crops, folders, tmp_path):
+    """Two albums hold the same photos, one of them with the wrong labels: neither may tell anything about the other."""
+    lines = ["file,source,label"]
+    for index, crop in enumerate(crops[::4]):
+        for album, label in (("ann", LABELS[index % 2]), ("bob", LABELS[1 - index % 2])):
+            crop.save(tmp_path / f"{album}{index}.png")
+            lines.append(f"{album}{index}.png,{album},{label}")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines))
+    both = joined(scan([folders], TASK), [tmp_path], TASK)
+    said = refitted(useless, both, frozenset({"ann", "bob"}), 2).strangers
+    ann, bob = (said.probabilities[np.array(said.sources) == album] for album in ("ann", "bob"))
+    assert len(ann) > 30
+    np.testing.assert_allclose(ann, bob, atol=1e-6)
 
 
 def test_the_threshold_keeps_false_alarms_where_they_were_stated():
