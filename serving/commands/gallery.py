@@ -75,15 +75,3 @@ class Gallery:
 def _begins(path: Path, title: bytes) -> bool:
     with path.open("rb") as file:
         return title in file.read(1000)
-
-
-def excluded_in(path: Path) -> frozenset[Path]:
-    """The photos in a list that the page has saved, or that a person wrote: a path a line, as text or as JSON has it.
-
-    Raises:
-        OSError, UnicodeDecodeError: it cannot be read.
-        ValueError: a line is broken.
-    """
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    names = (json.loads(line) if line.startswith('"') else line for line in lines if line and not line.startswith("#"))
-    return frozenset(Path(name).resolve() for name in names)

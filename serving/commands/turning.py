@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.memory import Judgement, Known
 from serving.commands.companions import Companions
+from serving.commands.exclusions import Exclusions
 from serving.commands.outcome import Action, Outcome
 from serving.commands.sidecars import packet_of, sidecar_of, told_in, turned_packet
 from serving.scoring.reading import read_photo
@@ -49,7 +50,7 @@ class Turning:
     split_links: bool = False
     apart: bool = False
     sidecars: bool = False
-    excluded: frozenset[Path] = frozenset()
+    excluded: Exclusions = field(default_factory=Exclusions)
 
     def judge(self, metadata: ModelMetadata) -> str:
         """Who judges, by which bar: another one's judgements of photos that stay as they are do not count."""
@@ -119,7 +120,7 @@ class Turner:
             return Outcome(photo.path, "failed", reason=reason(error))
 
     async def _judge(self, photo: Photo) -> Outcome | Proposal:
-        if photo.real in self._turning.excluded:
+        if self._turning.excluded.hold(photo.real):
             return Outcome(photo.path, "skipped", reason="--exclude names it")
         facts, album = photo.real.stat(), self._albums[photo.tree]
         sidecar = sidecar_of(photo.real) if photo.real.suffix.lower() not in _CONTAINERS else None

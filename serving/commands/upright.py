@@ -23,7 +23,8 @@ from serving.commands.common import (
     progress_bar,
     shown,
 )
-from serving.commands.gallery import Gallery, excluded_in
+from serving.commands.exclusions import Exclusions
+from serving.commands.gallery import Gallery
 from serving.commands.outcome import Outcome, Report
 from serving.commands.tally import other_files, tell_none, tell_others
 from serving.commands.turning import Turner, Turning
@@ -73,7 +74,8 @@ def upright(
         ),
     ] = None,
     exclude: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Leave the photos alone that this list names, a path a line.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Leave the photos and folders alone that this list names, a path a line."),
     ] = None,
     sidecars: Annotated[
         bool, typer.Option("--sidecars", help="Write XMP files beside the photos, and not the photos.")
@@ -121,7 +123,7 @@ def upright(
         else:
             settings = Settings.load(models=models, device=device)
             try:
-                excluded = _excluded(exclude)
+                excluded = Exclusions() if exclude is None else Exclusions.read(exclude)
                 turning = Turning(method, min_probability, apply, again, split_links, apart, sidecars, excluded)
                 asyncio.run(_turn(settings, model, paths or [], report, turning, html))
             except KeyboardInterrupt:
@@ -147,15 +149,6 @@ def _undo(log: Path, report: Report) -> None:
     report.end()
     if not report.counts["restored"] and not report.counts["failed"]:
         Console(stderr=True, highlight=False).print("There is nothing left to put back.")
-
-
-def _excluded(file: Path | None) -> frozenset[Path]:
-    try:
-        return frozenset() if file is None else excluded_in(file)
-    except OSError as error:
-        raise RequestError(f"the list {file} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise RequestError(f"the list {file} cannot be read: {error}") from None
 
 
 async def _turn(
@@ -212,6 +205,8 @@ def _tell_what_next(report: Report, turning: Turning, metadata: ModelMetadata, h
         console.print(
             f"Look through {shown(html)} in a browser, before anything is turned.", soft_wrap=True, markup=False
         )
+    if overlooked := turning.excluded.overlooked():
+        console.print(f"Of --exclude, these named no photo here: {overlooked}.", soft_wrap=True, markup=False)
     if report.counts["would_turn"]:
         console.print("Nothing was changed. --apply turns them, and writes a log to undo it.", soft_wrap=True)
     if turning.min_probability is None and all(label.certain_from is None for label in metadata.labels):

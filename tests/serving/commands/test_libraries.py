@@ -172,6 +172,43 @@ def test_a_page_shows_what_would_be_turned_and_its_list_excludes(loupe, folder, 
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "stays"),
+    [
+        ("\ufefflibrary/left.jpg\n", True),
+        ("library/left.jpg\r\n# a remark\r\n", True),
+        ("library\n", True),
+        ("library/\n", True),
+        ("library/../library/left.jpg", True),
+        ('\ufeff"library/left.jpg"\n', True),
+        ("library/up.jpg\n", False),
+        ("", False),
+    ],
+)
+def test_a_list_by_hand_names_photos_and_folders(loupe, folder, tmp_path, content, stays):
+    (tmp_path / "list.txt").write_bytes(content.encode())
+    result = loupe("upright", folder, "--exclude", "list.txt", "--json")
+    assert told(result)["left.jpg"]["action"] == ("skipped" if stays else "would_turn")
+    assert "named no photo" not in result.stderr
+
+
+def test_lines_that_keep_no_photo_are_told(loupe, folder, tmp_path):
+    exclusions, before = tmp_path / "list.txt", (folder / "left.jpg").read_bytes()
+    exclusions.write_text("library/up.jpg\nlibrary/Left.jpg\nlibrary/left.jpg gone\n")
+    result = loupe("upright", folder, "--apply", "--exclude", exclusions)
+    assert (result.exit_code, result.stdout) == (FAILED, "")
+    assert result.stderr == (
+        f"loupe: the list {exclusions} names what is not there: library/Left.jpg, library/left.jpg gone\n"
+    )
+    assert (folder / "left.jpg").read_bytes() == before
+    for name in ("notes.txt", "elsewhere.jpg"):
+        (tmp_path / name).write_text("")
+    exclusions.write_text("notes.txt\nlibrary/left.jpg\nelsewhere.jpg\n")
+    result = loupe("upright", folder, "--apply", "--exclude", exclusions)
+    assert "1 upright, 1 skipped." in result.stdout
+    assert "Of --exclude, these named no photo here: notes.txt, elsewhere.jpg.\n" in result.stderr
+
+
 def test_the_page_s_thumbnails_are_what_was_judged(loupe, folder, tmp_path):
     exif = Image.Exif()
     exif[274] = 3
