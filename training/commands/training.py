@@ -1,6 +1,7 @@
 """``manifest``, ``train`` and ``export``: from photos to a run folder with a model in it."""
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from keras.callbacks import Callback
 
     from training.fitting.workers import Workers
+    from training.photos.manifest import Manifest
     from training.pipeline.beginning import Run
 
 TaskName = Literal["folder", "orientation", "selfie"]
@@ -34,7 +36,8 @@ def manifest(
     ] = "folder",
     own_splits: Annotated[bool, typer.Option(help="Take the test split from the folder's own manifest.csv.")] = False,
     leave_out: Annotated[
-        list[str] | None, typer.Option(help="A source whose photos are the test split and nothing else; repeatable.")
+        list[str] | None,
+        typer.Option(help="A source to test on, and on no other; repeatable. Into a new file: in -o, splits are kept."),
     ] = None,
     beside: BesideOption = None,
     learn_from: Annotated[
@@ -53,7 +56,7 @@ def manifest(
         if not own_splits:
             listed.check_splits()
         if leave_out:
-            listed = listed.leaving_out(leave_out)
+            listed = _leaving_out(listed, leave_out)
         if learn_from < 1:
             listed = listed.learning_from(learn_from)
         if beside:
@@ -61,6 +64,15 @@ def manifest(
         listed.write(output)
         show_counts(listed)
         say(f"wrote {output}")
+
+
+def _leaving_out(listed: "Manifest", sources: list[str]) -> "Manifest":
+    from training.photos.finding import tell
+
+    left = listed.leaving_out(sources)
+    gone = Counter(photo.source for photo in listed.photos) - Counter(photo.source for photo in left.photos)
+    tell("not listed, as it was to be tested on, or resembles what is", [f"{n} of {name}" for name, n in gone.items()])
+    return left
 
 
 def train(

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -32,7 +32,7 @@ def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known
         folders: each is searched with all folders below it.
         task: tells whether a label is made of the first folder's name.
         own_splits: takes the test split of the folder's own ``manifest.csv`` as it is; the rest is split anew.
-        known: an earlier manifest: its photos stay in their groups and splits.
+        known: an earlier manifest: its photos stay in their groups and splits, and so does what resembles them.
 
     Raises:
         ManifestError: no photo was found, or a folder is missing.
@@ -49,7 +49,9 @@ def scan(folders: Sequence[Path], task: Task, *, own_splits: bool = False, known
         file.facts.get("cluster", "") for file, photo in zip(files, read, strict=True) if isinstance(photo, Photo)
     ]
     grouped = _with_groups(photos, clusters, known)
-    return Manifest(Path(), tuple(_with_split(photo, own_splits) for photo in grouped))
+    before = known.photos if known else ()
+    splits = {photo.group: photo.split for photo in before} | {photo.sha256: photo.split for photo in before}
+    return Manifest(Path(), tuple(_with_split(photo, own_splits, splits) for photo in grouped))
 
 
 def listed(photos: Sequence[Path], task: Task) -> Manifest:
@@ -122,10 +124,11 @@ def _same(values: Sequence[str]) -> list[tuple[int, int]]:
     return [pair for indices in places.values() for pair in pairwise(indices)]
 
 
-def _with_split(photo: Photo, own_splits: bool) -> Photo:
+def _with_split(photo: Photo, own_splits: bool, known: Mapping[str, str]) -> Photo:
+    """Known splits go by a photo's digest, which may have been moved by hand, and by its group."""
     if own_splits and photo.split == "test":
         return photo
-    split = split_of(photo.group)
+    split = known.get(photo.sha256) or known.get(photo.group) or split_of(photo.group)
     if own_splits and split == "test":
         split = "train"  # the data set says what its test is
     return replace(photo, split=split)

@@ -4,11 +4,13 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image, ImageEnhance
 
 from models.preprocessing import Preprocessing
 from models.repository import ModelRepository, read_metadata
@@ -197,6 +199,44 @@ def test_manifest_lists_photos_and_keeps_what_it_listed(folders, loupe_train, tm
         < len(Manifest.read(output).split(split).photos)
         for split in ("train", "test")
     } == {"train": True, "test": False}
+
+
+def test_what_was_moved_by_hand_or_left_out_stays_so(folders, loupe_train, tmp_path, crops):
+    photos, output = tmp_path / "photos", tmp_path / "list.csv"
+    shutil.copytree(folders, photos)
+    assert loupe_train("manifest", photos, "-o", output).exit_code == OK
+    listed = Manifest.read(output)
+    moved = next(photo for photo in listed.photos if photo.split == "train")
+    group = [photo for photo in listed.photos if photo.group == moved.group]
+    chosen = tuple(replace(photo, split="test") if photo in group else photo for photo in listed.photos)
+    replace(listed, photos=chosen).write(output)
+    with Image.open(listed.file(moved)) as image:
+        ImageEnhance.Brightness(image).enhance(1.02).save(photos / moved.label / "brighter.png")
+    assert loupe_train("manifest", photos, "-o", output).exit_code == OK
+    later = Manifest.read(output)
+    before = {photo.sha256: photo.split for photo in chosen}
+    assert {photo.sha256: photo.split for photo in later.photos if photo.sha256 in before} == before
+    assert next(photo for photo in later.photos if photo.path.endswith("brighter.png")).split == "test"
+    other = tmp_path / "other"
+    (other / "bright").mkdir(parents=True)
+    for index, crop in enumerate(crops[::16]):
+        crop.rotate(90).save(other / f"bright/{index}.png")
+    result = loupe_train("manifest", photos, other, "-o", output, "--leave-out", "other")
+    assert result.exit_code == OK, result.output
+    assert loupe_train("manifest", photos, other, "-o", output).exit_code == OK
+    assert {photo.split for photo in Manifest.read(output).photos if photo.source == "other"} == {"test"}
+
+
+def test_what_a_source_left_out_takes_from_the_list_is_told(folders, loupe_train, tmp_path, caplog):
+    photos = tmp_path / "photos"
+    shutil.copytree(folders, photos)
+    lines = [f"{path.relative_to(photos)},{path.parent.name}" for path in photos.rglob("*.png")]
+    (photos / "manifest.csv").write_text("\n".join(["file,source", *lines]))
+    assert loupe_train("manifest", photos, "-o", tmp_path / "list.csv", "--leave-out", "dark").exit_code == OK
+    listed = Manifest.read(tmp_path / "list.csv")
+    gone = 60 - sum(photo.source == "bright" for photo in listed.photos)
+    assert gone > 0
+    assert f"not listed, as it was to be tested on, or resembles what is: {gone} of bright" in caplog.text
 
 
 def test_a_planted_leak_is_one_sentence(trained, loupe_train, tmp_path):
