@@ -1,12 +1,16 @@
 """API keys: who may call, where the operator has named a file of keys."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
 
 from models.errors import SettingsError, UnauthorizedError
+from serving.settings.settings import fits_header
+
+_COMMENT = re.compile(r"(?:^|\s)#.*")  # a key may have one within
 
 
 class ApiKeys:
@@ -16,7 +20,7 @@ class ApiKeys:
         """Reads the file.
 
         Raises:
-            SettingsError: it cannot be read, or holds no key.
+            SettingsError: it cannot be read, holds no key, or one that no header can carry.
         """
         self._file = file
         self.reload()
@@ -25,16 +29,21 @@ class ApiKeys:
         """Reads the file anew; if that fails, the keys stay as they are.
 
         Raises:
-            SettingsError: it cannot be read, or holds no key.
+            SettingsError: it cannot be read, holds no key, or one that no header can carry.
         """
         try:
-            lines = self._file.read_text(encoding="utf-8").splitlines()
+            lines = self._file.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise SettingsError(f"the API keys in {self._file} cannot be read: {reason}") from None
-        keys = {key for line in lines if (key := line.partition("#")[0].strip())}
+        keys = {key: number for number, line in enumerate(lines, 1) if (key := _COMMENT.sub("", line).strip())}
         if not keys:
             raise SettingsError(f"there is no API key in {self._file}; it holds one a line")
+        if wrong := [number for key, number in keys.items() if not fits_header(key)]:
+            raise SettingsError(
+                f"the API key in line {wrong[0]} of {self._file} has characters that are not printable ASCII, "
+                "as those of headers are"
+            )
         self._digests = [_digest(key) for key in keys]
 
     def check(self, headers: Mapping[str, str]) -> str:

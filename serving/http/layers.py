@@ -8,6 +8,7 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from serving.access.callers import believed
 from serving.access.keys import ApiKeys
 from serving.http.addresses import AnswerHead, tidied
 from serving.http.admission import RefuseWhenFull
@@ -46,7 +47,7 @@ def layers(
         app = CORSMiddleware(app, **allowed(listed(settings.cors_origins)))
     app = RecordRequests(app, recorder)
     if settings.trusted_proxies is not None:
-        app = ProxyHeadersMiddleware(app, listed(settings.trusted_proxies))  # type: ignore[arg-type, assignment]
+        app = ProxyHeadersMiddleware(app, believed(listed(settings.trusted_proxies)))  # type: ignore[arg-type, assignment]
     return _Entrance(app, routes, fastapi, settings.root_path)
 
 

@@ -15,6 +15,7 @@ from serving.settings.platforms import Platform
 from serving.settings.work import Work
 
 _MIB = 1024 * 1024
+_SECRET = {"admin_token"}
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
@@ -23,7 +24,6 @@ class Settings(Work):
 
     admin_token: SecretStr | None = Field(
         None,
-        min_length=1,
         description="Bearer token of the control calls: load, unload, labels; unset: they are off.",
     )
     api_keys_file: Path | None = Field(
@@ -88,13 +88,20 @@ class Settings(Work):
         except ValidationError as error:
             raise SettingsError(_sentence(error)) from None
 
+    @field_validator("admin_token")
+    @classmethod
+    def _sendable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not (value and fits_header(value.get_secret_value())):
+            raise ValueError("a token has one printable character of ASCII or more, and no others, as headers do")
+        return value
+
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: str | None) -> str | None:
         wrong = [item for item in listed(value) if not _ORIGIN.fullmatch(item)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no origin such as https://example.org, nor *")
-        return value
+        return None if value is None else value.lower()  # as browsers write them
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -122,10 +129,16 @@ def listed(value: str | None) -> list[str]:
     return [] if value is None else [item.strip() for item in value.split(",")]
 
 
+def fits_header(text: str) -> bool:
+    """Whether every client can send it in a header, and all mean the same by it."""
+    return text.isascii() and text.isprintable()
+
+
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     if not first["loc"]:
         return explain(first)
-    must = must_be(first)
+    name, must = str(first["loc"][0]), must_be(first)
     what = f"it {must}" if must else explain(first)
-    return f"{PREFIX}{str(first['loc'][0]).upper()}={first['input']} is not allowed: {what}"
+    given = "…" if name in _SECRET else first["input"]
+    return f"{PREFIX}{name.upper()}={given} is not allowed: {what}"

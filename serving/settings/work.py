@@ -23,7 +23,8 @@ _limits = lru_cache(ImageLimits)  # asked for by every request
 class Work(BaseSettings):
     """What a person may choose of it; ``Settings`` adds who may ask, and what is told."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+    # White space around: files and secrets that were written by a shell end with a line break.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, str_strip_whitespace=True)
 
     models: Path | str = Field(
         Path(models.__file__).parent,

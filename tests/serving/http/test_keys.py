@@ -108,6 +108,25 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path):
         ApiKeys(tmp_path / "binary")
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_comment_begins_behind_white_space(tmp_path, mark):
+    """Of the second key all but its first letter had been a comment, and that letter a key."""
+    (file := tmp_path / "keys").write_text(f"{mark}first\na#9fJ2kLq8Zt0PwX7v\t# the app\n#b\n", encoding="utf-8")
+    keys = ApiKeys(file)
+    for key in ("first", "a#9fJ2kLq8Zt0PwX7v"):
+        keys.check({"x-api-key": key})
+    for key in ("a", "#b", "b", ""):
+        with pytest.raises(UnauthorizedError):
+            keys.check({"x-api-key": key})
+
+
+def test_a_key_that_no_header_carries_is_refused_and_not_told(tmp_path):
+    (file := tmp_path / "keys").write_text("first\nschlüssel\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"the API key in line 2 of .* are not printable ASCII") as raised:
+        ApiKeys(file)
+    assert "schl" not in str(raised.value)
+
+
 def test_keys_are_not_kept(file):
     assert "first-key" not in str(vars(ApiKeys(file)))
 

@@ -52,13 +52,22 @@ def test_a_proxy_may_strip_its_path_or_leave_it(serve_with, zoo, prefix, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("trusted", "scheme"),
-    [(None, "http"), ("192.0.2.1", "http"), ("127.0.0.1", "https"), ("127.0.0.0/8, ::1", "https")],
+    ("trusted", "address", "scheme"),
+    [
+        (None, "127.0.0.1", "http"),
+        ("192.0.2.1", "127.0.0.1", "http"),
+        ("127.0.0.1", "127.0.0.1", "https"),
+        ("127.0.0.0/8, ::1", "127.0.0.1", "https"),
+        ("10.0.0.0/8", "::ffff:10.0.0.5", "https"),  # as a socket tells it that listens on ::
+        ("10.0.0.5", "::ffff:10.0.0.5", "https"),
+        ("10.0.0.0/8", "::ffff:11.0.0.5", "http"),
+        ("*, 10.0.0.0/8", "192.0.2.1", "https"),
+    ],
 )
-def test_forwarded_headers_count_from_trusted_proxies_only(models, trusted, scheme):
+def test_forwarded_headers_count_from_trusted_proxies_only(models, trusted, address, scheme):
     app = create_app(Settings(models=models, trusted_proxies=trusted))
     app.add_route("/scheme", tell_scheme)
-    assert ask(app, "GET", "/scheme", {"X-Forwarded-Proto": "https"}).text == scheme
+    assert ask(app, "GET", "/scheme", {"X-Forwarded-Proto": "https"}, address).text == scheme
 
 
 async def tell_scheme(request: Request) -> Response:
@@ -69,9 +78,9 @@ async def fail(_: Request) -> Response:
     raise ZeroDivisionError("secret")
 
 
-def ask(app: FastAPI, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+def ask(app: FastAPI, method: str, path: str, headers: dict[str, str], address: str = "127.0.0.1") -> httpx.Response:
     async def call() -> httpx.Response:
-        transport = httpx.ASGITransport(app, client=("127.0.0.1", 5000))
+        transport = httpx.ASGITransport(app, client=(address, 5000))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, headers=headers)
 

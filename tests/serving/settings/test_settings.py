@@ -6,6 +6,7 @@ from pydantic import ValidationError
 import models
 from models.errors import SettingsError
 from models.images import ImageLimits
+from serving.access.control import check_token
 from serving.settings import Settings
 from serving.settings.environment import passed_over
 
@@ -39,6 +40,8 @@ def test_variables_set_and_options_win(monkeypatch):
         ("LOUPE_TRACING_ENDPOINT", "host", "=host is not allowed: it must begin with http:// or https://"),
         ("LOUPE_FEEDBACK_PHOTOS", "true", "LOUPE_FEEDBACK_PHOTOS=true needs LOUPE_FEEDBACK, the folder"),
         ("LOUPE_GRPC_PORT", "8000", "LOUPE_PORT and LOUPE_GRPC_PORT are both 8000: each needs one of its own"),
+        ("LOUPE_ADMIN_TOKEN", " \n", "LOUPE_ADMIN_TOKEN=… is not allowed: a token has one printable"),
+        ("LOUPE_ADMIN_TOKEN", "schlüssel", "LOUPE_ADMIN_TOKEN=… is not allowed: a token has one printable"),
         ("LOUPE_DEVICE", "tpu", "LOUPE_DEVICE=tpu is not allowed"),
         ("LOUPE_REQUEST_TIMEOUT_S", "nan", "LOUPE_REQUEST_TIMEOUT_S=nan is not allowed"),
         ("LOUPE_PRT", "1", "LOUPE_PRT is not a setting; did you mean LOUPE_PORT[?] There are: LOUPE_A"),
@@ -53,6 +56,16 @@ def test_a_bad_variable_is_one_sentence(monkeypatch, variable, value, sentence):
     with pytest.raises(SettingsError, match=sentence) as caught:
         Settings.load()
     assert "\n" not in str(caught.value)
+
+
+def test_the_line_break_at_the_end_of_a_secret_is_none_of_it(monkeypatch):
+    """As Kubernetes hands it on from a file that a shell wrote: every control call was a 401."""
+    monkeypatch.setenv("LOUPE_ADMIN_TOKEN", "token\n")
+    monkeypatch.setenv("LOUPE_ROOT_PATH", "/loupe\n")
+    monkeypatch.setenv("LOUPE_CORS_ORIGINS", "https://Photos.example.org\n")
+    settings = Settings.load()
+    check_token(settings, "Bearer token")
+    assert (settings.root_path, settings.cors_origins) == ("/loupe", "https://photos.example.org")
 
 
 def test_what_kubernetes_injects_is_passed_over(monkeypatch):
