@@ -90,7 +90,7 @@ def _made_of(data: bytes, at: int, parts: Parts) -> Iterator[tuple[int, int]]:
             box = position + 4
             position = box + (12 if _size(data, box) == 1 else 4)
             item, count = struct.unpack_from(f">{kind}H", data, position)
-            parts.add(count)
+            parts.add(1 + count)  # as one that names none is looked at too
             form = f">{count}{kind}"
             position += struct.calcsize(f">{kind}H")
             if data[box : box + 4] == _MADE_OF:
@@ -134,8 +134,8 @@ def _associations(data: bytes, at: int, parts: Parts) -> Iterator[tuple[int, lis
     most = 0x7FFF if flags & 1 else 0x7F
     position = at + _HEAD + _FULL
     for _ in range(count):
-        parts.add()
         item, has = struct.unpack_from(head, data, position)
+        parts.add(1 + has)
         position += struct.calcsize(head)
         numbers = struct.unpack_from(f">{has}{kind}", data, position)
         position += struct.calcsize(f">{has}{kind}")
@@ -151,7 +151,8 @@ def _frame_pixels(data: bytes, wanted: set[int], parts: Parts) -> int | None:
     known = [place for place in places if place[0] in wanted]
     if _FILM in data or len(known) != len(wanted) or {number for number, _, _ in known} != wanted:
         return None
-    frames = [frame_pixels(data[start : start + size]) for _, start, size in known]
+    whole = memoryview(data)  # as each of a thousand items may say that it is all of the file
+    frames = [frame_pixels(whole[start : start + size], parts) for _, start, size in known]
     return None if None in frames else max((frame for frame in frames if frame is not None), default=None)
 
 

@@ -20,6 +20,7 @@ _IN_SCAN = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # stuffed bytes, fill and
 _FILLED = b"\xff" * 4096
 _LEAST_FILLED = 1024 * 1024  # bytes of a file in which that is worth a look
 _PIECE = 256 * 1024  # searched in one go, as the interpreter is held meanwhile
+_BYTES_A_PART = 256  # of 0xFF within scans, at each of which that search halts; one byte in 256 is by chance
 _GATHERED = 4096  # Pillow joins EXIF segments one by one: so many bytes moved count as one part
 _RESOURCE = b"8BIM"
 _EXIF_ENTRY = 12
@@ -137,6 +138,8 @@ def _scans(data: bytes, header: _Header, most: int) -> tuple[int, bool]:
     one_alone = header.coding not in _PROGRESSIVE and components == bytes([len(header.sampling)])
     if one_alone and data.endswith(b"\xff\xd9"):
         return 1, True
+    for start in range(header.scan, len(data), _PIECE):
+        header.parts.add(data.count(b"\xff", start, start + _PIECE) // _BYTES_A_PART)
     scans, position = 0, header.scan
     while (found := next_marker(data, position)) is not None:
         marker, after = found

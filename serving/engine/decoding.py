@@ -20,7 +20,7 @@ from serving.engine.preparing import prepare, wanted_size
 from serving.engine.task import Task
 from serving.engine.waiting import Waiting
 from serving.engine.workshop import Workshop
-from serving.parsing.off_loop import beside_loop
+from serving.parsing.off_loop import Turns, beside_loop
 
 _Result = TypeVar("_Result")
 _WEIGHT = 0.1  # of the newest photo in what is typical; also, what is typical shrinks by it where nothing gets through
@@ -65,6 +65,7 @@ class Decoders:
         self._limits_here = replace(limits, max_parts=min(limits.max_parts, _PARTS_HERE))
         self._timeout_s = timeout_s
         self._typical_s = 0.0
+        self._turns = Turns()
 
     async def prepare(
         self,
@@ -114,7 +115,7 @@ class Decoders:
     async def _estimate(self, data: bytes, at_least: Size) -> Cost:
         if len(data) <= _LOOKED_AT_HERE:
             with suppress(ImageTooLargeError):  # perhaps for here alone
-                return estimate(data, at_least, self._limits_here)
+                return await self._turns.take(partial(estimate, data, at_least, self._limits_here))
         return await beside_loop(partial(estimate, data, at_least, self._limits), len(data))
 
 

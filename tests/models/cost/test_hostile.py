@@ -139,6 +139,17 @@ def test_fill_within_a_scan_costs_what_pillow_makes_of_it():
     assert estimate(data[:-2] + b"\xff" * 100 + data[-2:]).held_s < 0.001
 
 
+@pytest.mark.parametrize("bytes_", [b"\xff", b"\xff\0", b"\xff\xd0"])
+def test_a_scan_s_stuffed_bytes_are_counted(bytes_):
+    """The search for the next marker halts at each: 1 MiB, of which fill takes 13 ms, is none to be looked at in a
+    loop."""
+    data = jpeg()
+    stuffed = data[:-2] + bytes_ * (MIB // len(bytes_))
+    assert estimate(stuffed).pixels == 64 * 64
+    with pytest.raises(ImageTooLargeError, match="more than 1024 parts"):
+        estimate(stuffed, limits=ImageLimits(max_parts=1024))
+
+
 @pytest.mark.parametrize("size", [3, 4, 7])
 def test_where_a_picture_ends_is_told_in_pieces(monkeypatch, photograph, size):
     """One search over 20 MB of stuffed bytes held the interpreter for 0.25 s."""

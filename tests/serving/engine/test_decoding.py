@@ -157,6 +157,24 @@ def test_dear_pictures_keep_no_ordinary_photo_waiting(workshop, photographs):
     assert asyncio.run(expected()) == [8.0, 0.0, 8.0]
 
 
+def test_the_loop_turns_between_the_photos_of_a_form(decoders, zoo, monkeypatch):
+    """Sixty HEICs of 50 kB in one form were all looked at before anybody else had a turn: 0.4 s."""
+    photos, turns = [zoo.png()] * 5, list[int]()
+
+    async def look(most_s: float) -> int:
+        monkeypatch.setattr("serving.parsing.off_loop._TURN_S", most_s)
+        turns.clear()
+        looking = asyncio.gather(*(decoders._estimate(photo, Size(8, 8)) for photo in photos))
+        while not looking.done():
+            turns.append(len(turns))
+            await asyncio.sleep(0)
+        assert len(set(await looking)) == 1
+        return len(turns)
+
+    at_once, one_by_one = asyncio.run(look(1000)), asyncio.run(look(0))
+    assert one_by_one >= at_once + len(photos) - 1
+
+
 @pytest.mark.parametrize(("comments", "elsewhere"), [(3, False), (5000, True)])
 def test_a_picture_of_many_parts_is_looked_at_beside_the_loop(decoders, zoo, comments, elsewhere):
     """One of 256 KiB had kept everybody waiting for 60 ms."""
