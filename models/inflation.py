@@ -25,6 +25,7 @@ class Inflater:
 
     Attributes:
         inflated: bytes that came out so far.
+        trailing: whether something stands behind the stream's end.
     """
 
     def __init__(self, limit: int, window: int = ZLIB) -> None:
@@ -35,6 +36,7 @@ class Inflater:
             window: ``ZLIB`` or ``GZIP``.
         """
         self.inflated = 0
+        self.trailing = False
         self._limit = limit
         self._stream = zlib.decompressobj(window)
 
@@ -43,18 +45,18 @@ class Inflater:
         """Whether the stream's end was met."""
         return self._stream.eof
 
-    @property
-    def trailing(self) -> bytes:
-        """Bytes behind the stream's end."""
-        return self._stream.unused_data
-
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yields what comes out of the next bytes of the stream, at most ``PIECE_BYTES`` at a time.
+        """Yields what comes out of the next bytes of the stream, at most ``PIECE_BYTES`` at a time; nothing behind it.
+
+        zlib would keep what it is given behind the end, and copy all of it for each chunk more.
 
         Raises:
             SwollenError: more came out than the limit allows; no more than one byte beyond it was made.
             zlib.error: the stream is broken.
         """
+        if self.finished:
+            self.trailing |= bool(chunk)
+            return
         pending = bool(chunk)
         while pending:
             room = min(PIECE_BYTES, self._limit - self.inflated + 1)
@@ -66,6 +68,7 @@ class Inflater:
                 yield piece
             chunk = self._stream.unconsumed_tail
             pending = bool(chunk) or len(piece) == room  # a full piece may leave some inside the stream
+        self.trailing = bool(self._stream.unused_data)
 
 
 def inflate(data: bytes, limit: int, window: int = ZLIB) -> bytes:

@@ -117,12 +117,13 @@ async def _inflated(
                 yield piece
                 await asyncio.sleep(0)
             take(-len(chunk))
+            if inflater.trailing:
+                raise RequestError(f"there are bytes behind the end of the {encoding} body")
+            await asyncio.sleep(0)  # there may be megabytes of which nothing comes out
     except SwollenError:
         raise _too_large(limit) from None
     except zlib.error:
         raise RequestError(f"the body is not compressed with {encoding} as its Content-Encoding says") from None
-    if inflater.trailing:
-        raise RequestError(f"there are bytes behind the end of the {encoding} body")
     if not inflater.finished:
         raise RequestError(f"the {encoding} body is cut off")
 
