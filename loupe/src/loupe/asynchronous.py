@@ -11,7 +11,7 @@ import httpx
 
 from loupe.answers import Answer, Health, Model, Predictions, Upright, Version
 from loupe.batches import Read, batches, read_one
-from loupe.caller import Caller
+from loupe.caller import Caller, at_least
 from loupe.flows import Asked, Attempt, Exif, Flow, Method, Names, Pause, listed
 from loupe.images import ImageSource, is_one
 from loupe.second_looks import Correction, Drift, Explanation
@@ -47,7 +47,12 @@ class AsyncClient(Caller[httpx.AsyncClient]):
         top_k: int | None = None,
         concurrency: int = 4,
     ) -> Predictions | list[Answer]:
-        """As ``Client.predict``, with ``concurrency`` requests at once; photos are read in a thread."""
+        """As ``Client.predict``, with ``concurrency`` requests at once; photos are read in a thread.
+
+        Raises:
+            ValueError: ``concurrency`` is below 1.
+        """
+        at_least(1, concurrency=concurrency)
         asked = Asked(listed(models), exif, top_k)
         if is_one(images):
             return await self._run(self._flows.predict(await _read(images), asked))
@@ -135,9 +140,15 @@ class AsyncClient(Caller[httpx.AsyncClient]):
 
     async def _do(self, step: Attempt | Pause) -> httpx.Response | None:
         if isinstance(step, Attempt):
-            return await self._http.request(**self._arguments(step))
+            return await self._asked(step)
         await anyio.sleep(step.seconds)
         return None
+
+    async def _asked(self, attempt: Attempt) -> httpx.Response:
+        """As a whole in time: httpx's timeouts hold for each read and write alone."""
+        with anyio.move_on_after(self._longest_s(attempt)):
+            return await self._http.request(**self._arguments(attempt))
+        raise httpx.ReadTimeout("the answer takes too long")
 
 
 async def _read(image: ImageSource) -> bytes:

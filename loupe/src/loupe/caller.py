@@ -1,5 +1,6 @@
 """What both clients know: where the service is, what a request may hold, how an attempt looks to httpx."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -42,9 +43,13 @@ class Caller(Generic[Http]):
             http: httpx's client, for proxies, TLS and the like; whoever made it closes it.
 
         Raises:
-            ValueError: the address begins with neither http:// nor https://.
+            ValueError: the address begins with neither http:// nor https://, or a number is out of its bounds.
         """
         self._url = _checked(url)
+        at_least(1, max_request_images=max_request_images, max_request_bytes=max_request_bytes)
+        at_least(0, retries=retries)
+        if not 0 < timeout_s < math.inf:
+            raise ValueError(f"timeout_s is a number of seconds above 0, and {timeout_s} is not")
         self._headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self._limits = Limits(max_request_images, max_request_bytes)
         self._flows = Flows(self._url, timeout_s=timeout_s, retries=retries)
@@ -53,7 +58,7 @@ class Caller(Generic[Http]):
 
     def _arguments(self, attempt: Attempt) -> dict[str, Any]:
         """Of ``httpx.Client.request``."""
-        send, left_s = attempt.send, max(attempt.timeout_s, 0.001)
+        send, left_s = attempt.send, _left_s(attempt)
         headers = self._headers | send.headers | {"Request-Timeout": f"{left_s:.3f}"}
         timeout = httpx.Timeout(left_s + _GRACE_S, connect=min(left_s, _CONNECT_S))
         return send.body() | {
@@ -63,6 +68,22 @@ class Caller(Generic[Http]):
             "headers": headers,
             "timeout": timeout,
         }
+
+    @staticmethod
+    def _longest_s(attempt: Attempt) -> float:
+        """Seconds after which an attempt is given up, whatever has arrived."""
+        return _left_s(attempt) + _GRACE_S
+
+
+def _left_s(attempt: Attempt) -> float:
+    return max(attempt.timeout_s, 0.001)
+
+
+def at_least(least: int, **given: int) -> None:
+    """Raises a ValueError for the first number that is below."""
+    for name, value in given.items():
+        if value < least:
+            raise ValueError(f"{name} is at least {least}, and {value} is not")
 
 
 def _checked(url: str) -> str:

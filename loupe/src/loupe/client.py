@@ -19,6 +19,7 @@ from loupe.batches import batches, read_one
 from loupe.caller import Caller
 from loupe.flows import Asked, Attempt, Exif, Flow, Method, Names, Pause, listed
 from loupe.images import ImageSource, is_one
+from loupe.in_time import ask_in_time
 from loupe.second_looks import Correction, Drift, Explanation, FeatureDrift
 
 __all__ = [
@@ -168,6 +169,6 @@ class Client(Caller[httpx.Client]):
 
     def _do(self, step: Attempt | Pause) -> httpx.Response | None:
         if isinstance(step, Attempt):
-            return self._http.request(**self._arguments(step))
+            return ask_in_time(self._http, self._arguments(step), self._longest_s(step))
         time.sleep(step.seconds)
         return None
