@@ -10,6 +10,7 @@ from models.counted import counted
 from models.errors import TrainingError
 from training.commands.given import refuse_options
 from training.commands.parameters import SHIPPED, ModelsOption
+from training.photos.written import read_text
 from training.reporting.terminal import one_sentence, say
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _order(layout: Layout, graph: "ForeignGraph") -> Literal["nchw", "nhwc"]:
 def _labels(text: str) -> tuple[str, ...]:
     path = Path(text)
     is_file = "," not in text and path.is_file()  # a list of labels may be longer than a path can be
-    lines = path.read_text(encoding="utf-8").splitlines() if is_file else text.split(",")
+    lines = read_text(path).splitlines() if is_file else text.split(",")
     return tuple(line.strip() for line in lines if line.strip())
 
 

@@ -13,6 +13,7 @@ from models.preprocessing import Preprocessing
 from models.wrong_value import wrong_value
 from training.photos.augmentation import Augmentation
 from training.photos.tasks import task_named
+from training.photos.written import read_text
 
 
 class _Frozen(BaseModel):
@@ -178,10 +179,10 @@ class Recipe(_Frozen):
         """Reads a TOML file.
 
         Raises:
-            TrainingError: it is missing, no TOML, or a key is unknown or out of its bounds; the first one is named.
+            TrainingError: it is missing or no TOML, or a key is unknown or out of its bounds; the first one is named.
         """
         try:
-            document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+            document: dict[str, Any] = tomllib.loads(read_text(path))
         except FileNotFoundError:
             raise TrainingError(f"there is no recipe {path}") from None
         except tomllib.TOMLDecodeError as error:

@@ -1,14 +1,15 @@
 """The files under folders that may be photos; whatever is left out is told, a line for each kind."""
 
-import csv
 import logging
+import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.counted import counted
 from models.errors import ManifestError
+from training.photos.facts import FACTS_NAME, read_facts
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".mpo"}
@@ -16,7 +17,6 @@ SUFFIXES = frozenset(
 )
 """Of photos."""
 
-FACTS_NAME = "manifest.csv"
 _NAMED, _LINES = 5, 20  # of what was left out; the rest is counted
 
 _log = logging.getLogger(__name__)  # nobody configures it: Python writes its warnings to stderr as they are
@@ -43,14 +43,15 @@ class FoundFile:
 
 
 def find(folders: Sequence[Path], *, labelled: bool) -> list[FoundFile]:
-    """Looks through folders and all below them, but for hidden ones.
+    """Looks through folders and all below them, links followed, but for hidden ones.
 
     Args:
         folders: the roots.
         labelled: whether a file must lie in the folder of its label.
 
     Raises:
-        ManifestError: a folder is missing.
+        ManifestError: a folder is missing, or its ``manifest.csv`` names no photos.
+        TrainingError: that is no UTF-8.
     """
     return [file for folder in folders for file in _find_in(folder, labelled)]
 
@@ -79,23 +80,47 @@ def _find_in(folder: Path, labelled: bool) -> list[FoundFile]:
     tell("left out, as they are hidden", {name for name in hidden if Path(name).suffix.lower() in SUFFIXES})
     others = Counter(path.suffix.lower() or "no suffix" for path in seen if path.suffix.lower() not in SUFFIXES)
     tell("left out, as they are no photos", [f"{count} {kind}" for kind, count in others.items()])
-    facts = _facts(folder / FACTS_NAME)
-    found = [FoundFile(folder, path, facts.get(path.relative_to(folder).as_posix(), {})) for path in photos]
+    facts = read_facts(folder)
+    tell(f"rows of {folder / FACTS_NAME} that name no photo", facts.keys() - {_inside(path, folder) for path in photos})
+    found = [FoundFile(folder, path, facts.get(_inside(path, folder), {})) for path in photos]
     return _in_their_folders(folder, found) if labelled else found
+
+
+def _inside(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _walk(folder: Path) -> tuple[list[Path], list[str]]:
     """Files by name, and the names of hidden ones under the folder."""
-    seen, hidden = [], []
-    for path in sorted(folder.rglob("*")):
+    seen, hidden, dead = [], [], []
+    for path in sorted(_files_below(folder)):
         inside = path.relative_to(folder)
-        if not path.is_file() or inside.as_posix() == FACTS_NAME:
-            continue
         if any(part.startswith(".") for part in inside.parts):
             hidden.append(inside.as_posix())
-        else:
+        elif path.is_file() and str(inside) != FACTS_NAME:
             seen.append(path)
+        elif not path.exists():
+            dead.append(inside.as_posix())
+    tell("left out, as these links lead nowhere", dead)
     return seen, hidden
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Links to folders are followed, after all folders that are none; each folder is looked through once."""
+    seen, waiting, again, closed = set[Path](), [folder], list[str](), list[str]()
+    while waiting:
+        root = waiting.pop(0)
+        if root.resolve() in seen:
+            again.append(_inside(root, folder))
+            continue
+        for current, names, files in os.walk(root, onerror=lambda error: closed.append(str(error.filename))):
+            here = Path(current)
+            seen.add(here.resolve())
+            yield from (here / name for name in files)
+            waiting += [here / name for name in sorted(names) if (here / name).is_symlink() and name[0] != "."]
+            names[:] = [name for name in names if (here / name).resolve() not in seen]
+    tell("left out, as these links lead to folders that are looked through anyway", again)
+    tell("left out, as these folders cannot be read", closed)
 
 
 def _in_their_folders(folder: Path, found: Sequence[FoundFile]) -> list[FoundFile]:
@@ -104,10 +129,3 @@ def _in_their_folders(folder: Path, found: Sequence[FoundFile]) -> list[FoundFil
     empty = {path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")} - labels
     tell("no label, as there is no photo in the folder", empty)
     return [file for file in found if file.label]
-
-
-def _facts(path: Path) -> dict[str, dict[str, str]]:
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row.get("file", ""): row for row in csv.DictReader(file)}

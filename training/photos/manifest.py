@@ -4,8 +4,9 @@ import csv
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,7 @@ from PIL import Image
 from models.counted import counted
 from models.errors import ImageError, ManifestError, SplitLeakError
 from models.images import Size, decode
+from training.photos.written import is_text
 
 SPLITS = {"train": 0.75, "validation": 0.07, "calibration": 0.08, "test": 0.10}
 
@@ -70,7 +72,7 @@ class Manifest:
         """
         if not path.is_file():
             raise ManifestError(f"there is no manifest {path}; `loupe-train manifest DIR` writes one")
-        with path.open(newline="", encoding="utf-8", errors=_NAMES_AS_BYTES) as file:
+        with path.open(newline="", encoding="utf-8-sig", errors=_NAMES_AS_BYTES) as file:
             reader = csv.DictReader(file)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
@@ -81,11 +83,12 @@ class Manifest:
         """Writes a CSV file; paths are made relative to its folder."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
+        places = _relative([self.file(photo) for photo in self.photos], path.parent)
         with partial.open("w", newline="", encoding="utf-8", errors=_NAMES_AS_BYTES) as file:
             writer = csv.DictWriter(file, _COLUMNS)
             writer.writeheader()
-            for photo in self.photos:
-                writer.writerow(asdict(replace(photo, path=os.path.relpath(self.folder / photo.path, path.parent))))
+            for photo, place in zip(self.photos, places, strict=True):
+                writer.writerow(asdict(replace(photo, path=place)))
         partial.replace(path)
 
     def file(self, photo: Photo) -> Path:
@@ -172,6 +175,18 @@ class Manifest:
         return hashlib.sha256("\n".join([*labels, *lines]).encode()).hexdigest()
 
 
+def is_listed(columns: Collection[str]) -> bool:
+    """Whether a table with these columns is one that ``Manifest.write`` wrote."""
+    return set(_COLUMNS) <= set(columns)
+
+
+def _relative(files: Iterable[Path], folder: Path) -> Iterator[str]:
+    """From one folder to another ``..`` leads by where they are, whatever links lead there; a photo may be a link."""
+    here, real = folder.resolve(), cache(Path.resolve)
+    for file in files:
+        yield os.path.relpath(real(file.parent) / file.name, here)
+
+
 def split_of(group: str) -> str:
     """The split of a group: a hash of its name falls into one of four intervals, so photos added later move nothing."""
     place = _place_of(group)
@@ -200,6 +215,8 @@ def _reason_against(row: Mapping[str, str | None]) -> str | None:
             return f"the line has no {name}"
         if name in _WHOLE_NUMBERS and not (value.isascii() and value.isdecimal()):
             return f"the {name} is {value!r}, which is no whole number"
+        if name != "path" and not is_text(value):
+            return f"the {name} is not UTF-8"
     if row["split"] not in SPLITS:
         return f"the split is {row['split']!r}; allowed are {', '.join(SPLITS)}"
     return None

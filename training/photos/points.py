@@ -7,12 +7,14 @@ picture's width and height from its left upper corner, empty where the point is 
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
+from training.photos.written import read_text
 
 UNKNOWN = -1.0
 """Stands for "seen or not" of photos that the file does not list."""
@@ -57,12 +59,11 @@ def read_points(path: Path, digests: Iterable[str]) -> Points:
         TrainingError: there is no such file, or it is not as above; the row is named.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            names = _names(rows.fieldnames or (), path)
-            listed = {row["sha256"]: _where(row, names, f"{path}, row {number}") for number, row in enumerate(rows, 2)}
+        rows = csv.DictReader(StringIO(read_text(path)))
     except FileNotFoundError:
         raise TrainingError(f"there is no file of points {path}") from None
+    names = _names(rows.fieldnames or (), path)
+    listed = {row["sha256"]: _where(row, names, f"{path}, row {number}") for number, row in enumerate(rows, 2)}
     unknown = np.tile(np.array([UNKNOWN, 0, 0], np.float32), (len(names), 1))
     where = np.stack([listed.get(digest, unknown) for digest in digests])
     return Points(where, np.array([names.index(_counterpart(name, names)) for name in names]))

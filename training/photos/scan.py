@@ -18,6 +18,7 @@ from training.photos.finding import FoundFile, find, tell_each
 from training.photos.manifest import Manifest, Photo, split_of
 from training.photos.near_duplicates import connected_groups, near_pairs
 from training.photos.tasks import Task
+from training.photos.written import is_text
 
 _HASHED_SIZE = Size(72, 64)  # eight times the 9 x 8 cells that the difference hash compares
 
@@ -73,6 +74,9 @@ def _in_folders(task: Task) -> str:
 
 def _read(file: FoundFile, task: Task) -> Photo | str:
     """The photo, or why it cannot be read."""
+    source = file.facts.get("source") or file.root.resolve().name
+    if not is_text(source + file.label):
+        return "its folder's name is not UTF-8"
     try:
         data = file.path.read_bytes()
         image = decode(data, _HASHED_SIZE)
@@ -91,7 +95,7 @@ def _read(file: FoundFile, task: Task) -> Photo | str:
         width=width,
         height=height,
         dhash=str(imagehash.dhash(image)),
-        source=file.facts.get("source") or file.root.resolve().name,
+        source=source,
         licence=file.facts.get("licence") or "unknown",
     )
 

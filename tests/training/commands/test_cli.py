@@ -292,7 +292,7 @@ def foreign(tmp_path):
 @pytest.mark.parametrize("in_a_file", [True, False])
 def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_path, in_a_file):
     labels = ["a cat, sleeping", "dog", "newt"] if in_a_file else ["cat", "dog", "newt"]
-    (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n")
+    (tmp_path / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8-sig")
     given = tmp_path / "labels.txt" if in_a_file else "cat, dog,newt"
     arguments = ["import", foreign, "--name", "pets", "--labels", given, "--size", "8"]
     result = loupe_train(*arguments, "--models", tmp_path / "models", "--description", "Pets.")

@@ -73,6 +73,15 @@ def test_only_labels_that_are_made_by_turning_are_averaged(workshop):
         workshop.recipe(export={"turns": 4})
 
 
+def test_a_recipe_saved_by_an_editor_that_marks_utf_8_is_read_and_another_coding_is_told(workshop, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(workshop.recipe_text, encoding="utf-8-sig")
+    assert Recipe.read(path) == workshop.recipe()
+    path.write_text(workshop.recipe_text.replace("bright or dark", "h\xe4sslich"), encoding="latin-1")
+    with pytest.raises(TrainingError, match=r"recipe.toml is not UTF-8: its byte \d+ is 0xe4; save it as UTF-8$"):
+        Recipe.read(path)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

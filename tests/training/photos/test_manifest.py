@@ -39,6 +39,23 @@ def test_paths_follow_the_manifest_to_another_folder(workshop, tmp_path):
     assert moved.file(moved.photos[0]).is_file()
 
 
+def test_paths_hold_where_the_manifest_s_folder_is_a_link(workshop, tmp_path):
+    """Such as ``runs`` on a bigger disk: from there, two folders up is another place."""
+    (tmp_path / "home/photos").mkdir(parents=True)
+    (tmp_path / "disk/deep/runs").mkdir(parents=True)
+    (tmp_path / "home/runs").symlink_to(tmp_path / "disk/deep/runs")
+    (tmp_path / "home/photos/a.jpg").touch()
+    (tmp_path / "home/photos/b.jpg").symlink_to("a.jpg")
+    photos = tuple(workshop.photo(path=f"photos/{name}.jpg") for name in "ab")
+    Manifest(tmp_path / "home", photos).write(tmp_path / "home/runs/one/manifest.csv")
+    one = Manifest.read(tmp_path / "home/runs/one/manifest.csv")
+    one.write(tmp_path / "home/runs/two/deep/manifest.csv")
+    two = Manifest.read(tmp_path / "home/runs/two/deep/manifest.csv")
+    for manifest in (one, two):
+        assert all(manifest.file(photo).is_file() for photo in manifest.photos)
+        assert [Path(photo.path).name for photo in manifest.photos] == ["a.jpg", "b.jpg"]
+
+
 def test_a_missing_manifest_is_told(tmp_path):
     with pytest.raises(ManifestError, match=r"there is no manifest .*/none.csv; `loupe-train manifest DIR` writes one"):
         Manifest.read(tmp_path / "none.csv")
@@ -60,6 +77,7 @@ def test_missing_columns_are_named(tmp_path):
         ({"width": "wide"}, "the width is 'wide', which is no whole number"),
         ({"bytes": ""}, "the bytes is '', which is no whole number"),
         ({"split": "dev"}, "the split is 'dev'; allowed are train, validation, calibration, test"),
+        ({"source": "K\udce4tzchen"}, "the source is not UTF-8"),
         ({"licence": None}, "the line has no licence"),
         ({"height": None}, "the line has no height"),
     ],
@@ -71,7 +89,7 @@ def test_a_bad_line_is_named(workshop, tmp_path, changes, reason):
     head, first, second = csv.reader(path.read_text().splitlines())
     row = dict(zip(head, second, strict=True)) | changes
     kept = [value for index, value in enumerate(row.values()) if None not in list(row.values())[: index + 1]]
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", errors="surrogateescape") as file:
         csv.writer(file).writerows([head, first, kept])
     with pytest.raises(ManifestError) as raised:
         Manifest.read(path)

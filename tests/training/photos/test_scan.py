@@ -1,5 +1,6 @@
 import csv
 import hashlib
+import os
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from models.errors import ManifestError, SplitLeakError
+from models.errors import ManifestError, SplitLeakError, TrainingError
 from training.photos.manifest import Manifest, Photo, split_of
 from training.photos.scan import scan
 from training.photos.tasks import ORIENTATION, SELFIE, task_named
@@ -83,7 +84,7 @@ def test_near_duplicates_fall_in_one_group(album, photographs, crops):
     assert len({photo.split for name, photo in photos.items() if name in copies}) == 1
 
 
-def test_what_a_data_set_says_of_itself_is_honoured(album):
+def test_what_a_data_set_says_of_itself_is_honoured(album, caplog):
     with_facts(
         album,
         {"file": "cats/chelsea.png", "source": "zoo", "licence": "CC0", "cluster": "x", "label": "tabby"},
@@ -91,11 +92,84 @@ def test_what_a_data_set_says_of_itself_is_honoured(album):
         {"file": "others/gone.jpg", "cluster": "x"},
     )
     photos = by_name(scan([album], FOLDERS))
+    assert caplog.messages == [f"rows of {album}/manifest.csv that name no photo: others/gone.jpg"]
     chelsea, coffee = photos["chelsea"], photos["coffee"]
     assert (chelsea.source, chelsea.licence, chelsea.label) == ("zoo", "CC0", "tabby")
     assert (coffee.source, coffee.licence, coffee.label) == ("album", "unknown", "others")
     assert chelsea.group == coffee.group == min(chelsea.sha256, coffee.sha256)[:16]
     assert len({photo.group for photo in photos.values()}) == 4
+
+
+def test_rows_that_name_no_photo_are_told(album, caplog):
+    with_facts(album, {"file": "./cats/chelsea.png", "label": "tabby"}, {"file": "cats\\chelsea.png", "label": "lion"})
+    assert by_name(scan([album], FOLDERS))["chelsea"].label == "tabby"
+    assert caplog.messages == [f"rows of {album}/manifest.csv that name no photo: cats\\chelsea.png"]
+
+
+def test_a_spreadsheet_s_byte_order_mark_hides_no_column(album, tmp_path):
+    (album / "manifest.csv").write_text("file,label,licence\ncats/chelsea.png,tabby,CC0\n", encoding="utf-8-sig")
+    listed = scan([album], FOLDERS)
+    chelsea = by_name(listed)["chelsea"]
+    assert (chelsea.label, chelsea.licence) == ("tabby", "CC0")
+    listed.write(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text((tmp_path / "list.csv").read_text(), encoding="utf-8-sig")
+    assert by_name(Manifest.read(tmp_path / "list.csv"))["chelsea"].label == "tabby"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"file;label\ncats/chelsea.png;tabby\n", r"has no column `file` to say of which; it has: file;label \(commas"),
+        (b"path,label\ncats/chelsea.png,tabby\n", r"has no column `file` to say of which; it has: path, label \("),
+        (b"", r"has no column `file` to say of which; it has: nothing"),
+        (b"file,label\ncats/chelsea.png,K\xe4tzchen\n", r"manifest.csv is not UTF-8: its byte 30 is 0xe4; save it as"),
+    ],
+)
+def test_what_a_data_set_says_of_itself_is_not_overlooked(album, text, sentence):
+    (album / "manifest.csv").write_bytes(text)
+    with pytest.raises(TrainingError, match=sentence):
+        scan([album], FOLDERS)
+
+
+def test_a_list_of_ours_among_the_photos_says_nothing_of_them(album, monkeypatch):
+    monkeypatch.chdir(album)
+    first = scan([Path()], FOLDERS)
+    first.write(Path("manifest.csv"))
+    assert scan([Path()], FOLDERS) == first
+
+
+def test_linked_folders_are_looked_through_once(album, tmp_path, photographs, caplog):
+    """A label on another disk, a way back up, and a second way to a label."""
+    away = tmp_path / "disk/dogs"
+    (away / "deep").mkdir(parents=True)
+    (away / "deep/astronaut.png").write_bytes(photographs["astronaut"])
+    (album / "dogs").symlink_to(away)
+    (away / "deep/up").symlink_to(album)
+    (away / "deep/round").symlink_to(away)
+    (album / "others/more").symlink_to("../cats")
+    (album / "others/lost.jpg").symlink_to(tmp_path / "no disk/lost.jpg")
+    photos = by_name(scan([album], FOLDERS))
+    assert {name: photo.label for name, photo in photos.items()} == {
+        "chelsea": "cats",
+        "astronaut": "dogs",
+        "china": "others",
+        "coffee": "others",
+        "flower": "others",
+        "rocket": "others",
+    }
+    assert caplog.messages == [
+        "left out, as these links lead to folders that are looked through anyway: "
+        "dogs/deep/round, dogs/deep/up, others/more",
+        "left out, as these links lead nowhere: others/lost.jpg",
+    ]
+
+
+def test_a_label_that_is_no_text_is_told(album, photographs, caplog):
+    folder = album / os.fsdecode(b"K\xe4tzchen")
+    folder.mkdir()
+    (folder / "astronaut.png").write_bytes(photographs["astronaut"])
+    assert "astronaut" not in by_name(scan([album], FOLDERS))
+    assert caplog.messages[0].endswith("astronaut.png: its folder's name is not UTF-8")
 
 
 def test_photos_added_later_move_no_others(tmp_path, crops):

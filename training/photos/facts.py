@@ -1,0 +1,35 @@
+"""What a folder of photos says of itself: a ``manifest.csv`` in it, a row for each photo, by ``file``."""
+
+import csv
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path, PurePosixPath
+
+from models.errors import ManifestError
+from training.photos.manifest import is_listed
+from training.photos.written import read_text
+
+FACTS_NAME = "manifest.csv"
+Facts = Mapping[str, Mapping[str, str]]
+
+
+def read_facts(folder: Path) -> Facts:
+    """Rows by the paths of their photos, relative to the folder; none where it only lists photos, as we do.
+
+    Raises:
+        ManifestError: there is no column ``file``.
+        TrainingError: the file's bytes are no UTF-8.
+    """
+    path = folder / FACTS_NAME
+    if not path.is_file():
+        return {}
+    rows = csv.DictReader(StringIO(read_text(path), newline=""))
+    columns = rows.fieldnames or ()
+    if is_listed(columns):  # `loupe-train manifest` was told to write it there, or by default
+        return {}
+    if "file" not in columns:
+        raise ManifestError(
+            f"{path} says something of the photos beside it, but has no column `file` to say of which; "
+            f"it has: {', '.join(columns) or 'nothing'} (commas are what parts columns)"
+        )
+    return {str(PurePosixPath(row["file"])): row for row in rows if row["file"]}
