@@ -1,22 +1,22 @@
 """Connection: uvicorn's, with bounds on a request's headers, and with an end that refused clients live to read."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
+from starlette.types import Scope
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from models.errors import HeadersTooLargeError, LoupeError, RequestError, RequestTimeoutError
 from serving.http.crowd import make_room
-from serving.http.errors import STATUSES, error_json
-from serving.http.framing import Requests, refuse_tricks
+from serving.http.framing import Requests, line_of, not_taken, refuse_tricks
 from serving.http.lingering import LINGER_BYTES, LINGER_S, most_discarded
 from serving.http.refusing import Refusing
 
 # A chunk of one byte has five around it: `1 CRLF a CRLF`. Extensions and trailers have no end by themselves; see
 # CVE-2024-22019.
 _BYTES_AROUND = 16
+_LINE_BYTES = 2048
 
 
 class Connection(Refusing):
@@ -57,6 +57,7 @@ class Connection(Refusing):
         self._framing_bytes = 0  # of a body that has not all come: chunks' sizes and extensions, trailers
         self._discarded_bytes = self._body_from = 0
         self._refusal: LoupeError | None = None
+        self._first_bytes = b""  # of a request that the parser may not take
         self._declared_bytes: int | None = None
         self._body_until = 0.0
 
@@ -78,6 +79,7 @@ class Connection(Refusing):
             self._header_bytes += len(data)
         elif self._arriving:
             self._framing_bytes += len(data)
+        self._first_bytes = b"" if self._begun or self._arriving else data[:_LINE_BYTES]
         super().data_received(data)
         if self._arriving and not self._answered_early():
             self._read_on()
@@ -151,7 +153,7 @@ class Connection(Refusing):
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever the parser does not take; its own answer is plain text."""
-        self._refuse(self._refusal or RequestError("the bytes are no HTTP request"))
+        self._refuse(self._refusal or not_taken(line_of(self._first_bytes)))
 
     def _await_headers(self) -> None:
         """There are some, and more will come: within bounds."""
@@ -204,8 +206,8 @@ class Connection(Refusing):
         if self._arriving:  # to the application, a client whose body turns out to be none has left
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        status = STATUS_LINE[STATUSES[type(error)]]
-        self.transport.write(status + self._rest_of_answer({"connection": "close"}, error_json(error)))
+        scope = cast(Scope, self.cycle.scope) if self._arriving else None
+        self.transport.write(self._told(error, line_of(self._first_bytes), scope))
         self._linger()
 
     def _answering(self) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -13,8 +13,17 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 # RFC 3986's `host [":" port]`, without user names; an address in brackets has colons too.
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]*")
+_LINE = re.compile(rb"([!-~]{1,32}) ([!-~]{1,1024}) HTTP/1\.[01]\r?\n")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "OPTIONS")
 _VERSIONS = ("1.0", "1.1")
 _FRAMING = (b"content-length", b"transfer-encoding")
+
+
+class Line(NamedTuple):
+    """Of a request, its first: the method and what it asks for."""
+
+    method: str
+    target: bytes
 
 
 def refuse_tricks(method: str, version: str, target: bytes, headers: Headers) -> None:
@@ -33,6 +42,8 @@ def refuse_tricks(method: str, version: str, target: bytes, headers: Headers) ->
         raise RequestError(f"the request is of HTTP/{version}; allowed are 1.0 and 1.1")
     if method == "CONNECT":
         raise RequestError("CONNECT asks for a proxy; this is none")
+    if not target.startswith(b"/") and not _has_path(target):
+        raise RequestError("the request's address must begin with /")
     if b"#" in target:
         raise RequestError("the request's address has a fragment, which belongs to browsers alone")
     hosts, codings = list[bytes](), list[bytes]()
@@ -44,6 +55,27 @@ def refuse_tricks(method: str, version: str, target: bytes, headers: Headers) ->
     _check_host(version, hosts)
     if codings:
         _check_coding(version, codings)
+
+
+def line_of(data: bytes) -> Line | None:
+    """The first line of a request, if that is what bytes begin with that the parser did not take."""
+    match = _LINE.match(data)
+    return None if match is None else Line(match[1].decode(), match[2])
+
+
+def not_taken(line: Line | None) -> RequestError:
+    """Why not."""
+    if line is not None and line.method not in _METHODS:
+        return RequestError(f"there is no method {line.method}; there are {', '.join(_METHODS)}")
+    return RequestError("the bytes are no HTTP request")
+
+
+def _has_path(target: bytes) -> bool:
+    """An address with its host, as proxies are asked; ``*`` has none."""
+    try:
+        return (httptools.parse_url(target).path or b"").startswith(b"/")
+    except httptools.HttpParserInvalidURLError:
+        return False
 
 
 def _check_host(version: str, hosts: list[bytes]) -> None:

@@ -13,12 +13,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from models.errors import LoupeError
 from serving.http.errors import STATUSES, error_json, headers_of
+from serving.http.framing import Line
 from serving.http.other_origins import OtherOrigins
 from serving.http.paced import Paced
 from serving.observability.logging import REQUEST_ID_HEADER
-from serving.observability.recorder import Recorder
-from serving.observability.requests import begun, note_route
+from serving.observability.recorder import Recorder, RequestRecord
+from serving.observability.requests import RECORD, begun, note_route
 from serving.service import PredictionService
 
 PREDICTING = (":predict", ":explain", ":feedback", "/v1/predict", "/infer", "/v1/upright", "/invocations")
@@ -27,11 +29,29 @@ PREDICTING = (":predict", ":explain", ":feedback", "/v1/predict", "/infer", "/v1
 Refuse = Callable[[Scope], tuple[dict[str, str], bytes] | None]
 """A request's scope → the headers and the body of its refusal, if it is refused."""
 
+_NO_LINE = Line("-", b"-")
 _CLOSE = (b"connection", b"close")
 
 
-def refusal(service: PredictionService, recorder: Recorder) -> Refuse:
-    """Refuses what nobody could be let in with now, and counts and logs it as if it had come further."""
+Note = Callable[[Scope, LoupeError], RequestRecord]
+"""Counts and logs that a request was refused as if it had come further; of its scope, method, path and headers."""
+
+
+def noting(recorder: Recorder, root_path: str = "") -> Note:
+    """``root_path``: what a proxy may leave before the paths."""
+
+    def note(scope: Scope, error: LoupeError) -> RequestRecord:
+        record = begun(scope)
+        record.status, record.error_type = STATUSES[type(error)], type(error).__name__
+        note_route(record, {"root_path": root_path})
+        recorder.note(record)
+        return record
+
+    return note
+
+
+def refusal(service: PredictionService, note: Note) -> Refuse:
+    """Refuses what nobody could be let in with now."""
 
     def passed() -> None:
         service.admission.passing -= 1
@@ -43,11 +63,7 @@ def refusal(service: PredictionService, recorder: Recorder) -> Refuse:
             service.admission.passing += 1
             asyncio.get_running_loop().call_soon(passed)  # its task's first step, which looks again, comes next
             return None
-        record = begun(scope)
-        record.status, record.error_type = STATUSES[type(error)], type(error).__name__
-        note_route(record, scope)
-        recorder.note(record)
-        return {REQUEST_ID_HEADER: record.request_id, **headers_of(error)}, error_json(error)
+        return {REQUEST_ID_HEADER: note(scope, error).request_id, **headers_of(error)}, error_json(error)
 
     return refuse
 
@@ -63,11 +79,12 @@ class Refusing(Paced):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         refuse: Refuse,
+        note: Note,
         other_origins: OtherOrigins,
         **timeouts_s: float,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, **timeouts_s)
-        self._refusal_of = refuse
+        self._refusal_of, self._note = refuse, note
         self._other_origins = other_origins
         self._asked = False
 
@@ -76,9 +93,25 @@ class Refusing(Paced):
         if self.cycle is None or not self.cycle.response_complete:
             return None
         self._asked = True
-        path = self.url.partition(b"?")[0].decode("latin-1")  # one with escapes is looked at once they are undone
-        refused = self._refusal_of({"method": self.parser.get_method().decode(), "path": path, "headers": self.headers})
+        refused = self._refusal_of(self._head())  # a path with escapes is looked at once they are undone
         return None if refused is None else self._rest_of_answer(*refused)
+
+    def _head(self, line: Line | None = None) -> Scope:
+        """What has come of a request; ``line`` is its first one, where the parser did not take that."""
+        if self.url:
+            line = Line(self.parser.get_method().decode(), self.url)
+        method, target = line or _NO_LINE
+        path = target.partition(b"?")[0].decode("latin-1")
+        return {"method": method, "path": path, "headers": self.headers or []}
+
+    def _told(self, error: LoupeError, line: Line | None, scope: Scope | None) -> bytes:
+        """The answer to what the connection itself refuses; ``scope``: of the request that the application has."""
+        state = {} if scope is None else scope["state"]
+        if (record := state.get(RECORD)) is None:
+            record = state[RECORD] = self._note(self._head(line), error)
+        record.status, record.error_type, record.answering = STATUSES[type(error)], type(error).__name__, True
+        told = {REQUEST_ID_HEADER: record.request_id, "connection": "close"}
+        return STATUS_LINE[record.status] + self._rest_of_answer(told, error_json(error))
 
     def _tell_at_once(self, refused: bytes) -> None:
         self.cycle.keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()

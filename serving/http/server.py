@@ -20,7 +20,7 @@ from serving.access.listening import begin
 from serving.http.connection import Connection
 from serving.http.crowd import most_connections
 from serving.http.other_origins import OtherOrigins
-from serving.http.refusing import refusal
+from serving.http.refusing import noting, refusal
 from serving.service import PredictionService
 from serving.settings import Settings, listed
 
@@ -151,9 +151,11 @@ class Server(uvicorn.Server):
 
 
 def _connection(app: FastAPI, settings: Settings) -> type[asyncio.Protocol]:
+    note = noting(app.state.metrics.recorder, settings.root_path or "")
     bounded = partial(
         Connection,
-        refuse=refusal(app.state.service, app.state.metrics.recorder),
+        refuse=refusal(app.state.service, note),
+        note=note,
         other_origins=OtherOrigins(listed(settings.cors_origins)),
         max_connections=most_connections(),
         max_header_bytes=settings.max_header_bytes,

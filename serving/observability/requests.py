@@ -17,6 +17,9 @@ _PROTOCOLS: dict[str, RequestProtocol] = {
     "/v1/endpoints/": "predict",  # Vertex AI's
     "/v2/models/": "open_inference",
 }
+RECORD = "loupe_record"
+"""Where a scope's state has the record, for a connection that answers in the application's place."""
+
 _ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 _access = logging.getLogger("loupe.access")
 
@@ -30,12 +33,16 @@ class RecordRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request of HTTP."""
-        record = begun(scope)
+        state = scope.setdefault("state", {})
+        if RECORD in state:  # refused before it came here
+            return
+        record = state[RECORD] = begun(scope)
         request_id.set(record.request_id)
 
         async def send_and_note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                record.status, record.answering = message["status"], True
+                if not record.answering:  # else nobody hears it, as the connection has answered
+                    record.status, record.answering = message["status"], True
                 note_route(record, scope)
                 others = [one for one in message.get("headers", ()) if one[0] != _ID_HEADER]
                 message = {**message, "headers": [*others, (_ID_HEADER, record.request_id.encode())]}
@@ -56,7 +63,7 @@ def note_route(record: RequestRecord, scope: Scope) -> None:
     record.route = getattr(scope.get("route"), "path", "")
     record.path_model = scope.get("path_params", {}).get("model")
     if record.method == "POST":
-        record.protocol = _protocol(record.route or record.path)
+        record.protocol = _protocol(record.route or record.path.removeprefix(scope.get("root_path", "")))
 
 
 @lru_cache

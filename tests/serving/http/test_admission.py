@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from serving.http.refusing import refusal
+from serving.http.refusing import noting, refusal
 from serving.observability.recorder import Recorder, RequestRecord
 from serving.service.admission import Admission
 from serving.settings import Settings
@@ -57,7 +57,7 @@ def test_of_those_who_come_at_once_no_more_pass_the_door_than_there_is_room_for(
 
     async def come() -> list[bool]:
         recorder = Recorder([records.extend])
-        refuse = refusal(SimpleNamespace(admission=admission), recorder)
+        refuse = refusal(SimpleNamespace(admission=admission), noting(recorder))
         at_once = [refuse(scope) is None for _ in range(4)]
         await asyncio.sleep(0)  # they have had their first step, and hold nothing
         fifth = refuse(scope) is None

@@ -1,6 +1,7 @@
 """What a socket may do to the server, and what it may not."""
 
 import json
+import re
 import select
 import socket
 import time
@@ -169,3 +170,65 @@ def test_a_slow_body_is_cut_and_takes_no_place_in_the_queue(serve_with, zoo):
         assert client.post(PATH, content=zoo.png()).status_code == 200
         answer = trickle(slow) + until_closed(slow)
     assert status_and_error(answer) == (408, "RequestTimeoutError")
+
+
+def head(line: str, headers: str = HOST) -> bytes:
+    return f"{line} HTTP/1.1\r\nX-Request-ID: mine\r\n{headers}".encode()
+
+
+SLOW_BODY = head(f"POST {PATH}", f"{HOST}Content-Length: 9999\r\n\r\n") + b"abc"
+TOLD = [
+    (SLOW_BODY, "POST", PATH, 408, "RequestTimeoutError", "predict"),
+    (
+        head(f"POST {PATH}?x", f"{HOST}Transfer-Encoding: chunked\r\n\r\nno"),
+        "POST",
+        PATH,
+        400,
+        "RequestError",
+        "predict",
+    ),
+    (head("GET /slow?of=me"), "GET", "/slow", 408, "RequestTimeoutError", "other"),
+    (head(f"POST /loupe{PATH}", f"{HOST}{HOST}\r\n"), "POST", f"/loupe{PATH}", 400, "RequestError", "predict"),
+    (head("GET /large", f"x: {'x' * 40_000}\r\n\r\n"), "GET", "/large", 431, "HeadersTooLargeError", "other"),
+    (head("FOO /health", f"{HOST}\r\n"), "FOO", "/health", 400, "RequestError", "other"),
+    (head("OPTIONS *", f"{HOST}\r\n"), "OPTIONS", "*", 400, "RequestError", "other"),
+    (b"\x16\x03\x01 this would be TLS\r\n\r\n", "-", "-", 400, "RequestError", "other"),
+]
+
+
+def test_what_the_connection_refuses_is_counted_and_logged_with_its_id(serve_with, caplog):
+    """One line each, of the answer that was given: a slow body was a 499 there, and the others were nowhere."""
+    client = serve_with(read_timeout_s=0.3, header_timeout_s=0.3, root_path="/loupe")
+    with caplog.at_level("INFO", "loupe.access"):
+        for number, (sent, *_) in enumerate(TOLD):
+            with connected(client) as connection:
+                connection.sendall(sent)
+                answer = until_closed(connection)
+            told = re.search(rb"\r\nx-request-id: (\S+)\r\n", answer)[1].decode()
+            assert told == "mine" or number > 4
+            wait_for(lambda told=told, number=number: lines(caplog)[number:] == [(*TOLD[number][1:4], told)])
+        assert client.get("/health/live").status_code == 200
+    metrics = client.get("/metrics").text
+    for *_, status, error, protocol in TOLD:
+        assert f'loupe_rejected_requests_total{{protocol="{protocol}",reason="{error}"}}' in metrics
+        assert re.search(rf'loupe_requests_total{{.*protocol="{protocol}",status="{status}"', metrics)
+    assert 'status="499"' not in metrics
+
+
+def lines(caplog) -> list[tuple[object, ...]]:
+    records = [vars(one) for one in caplog.records if one.name == "loupe.access"]
+    return [tuple(one[name] for name in ("method", "path", "status", "request_id")) for one in records]
+
+
+def wait_for(condition) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_what_is_no_request_is_told_why(client):
+    for sent, sentence in ((TOLD[5][0], b"there is no method FOO; there are GET"), (TOLD[6][0], b"must begin with /")):
+        with connected(client) as connection:
+            connection.sendall(sent)
+            assert sentence in until_closed(connection)
