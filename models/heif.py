@@ -1,9 +1,11 @@
 """HEIC and AVIF, which are read with the extra ``heif``; neither is registered with Pillow, so nothing else changes.
 
 HEIC is libheif's, through pillow-heif; AVIF is Pillow's own. In both the container says how the picture is turned
-(``irot``, ``imir``), and EXIF has no say (ISO/IEC 23008-12): it is turned once, whatever its EXIF tells.
+(``irot``, ``imir``), and EXIF has no say (ISO/IEC 23008-12): so it is hidden from both. Pillow would write it anew
+where it says something else than the container, which took 1.9 s for 65,000 entries.
 """
 
+import re
 import struct
 import threading
 from importlib.util import find_spec
@@ -19,6 +21,7 @@ _AVIF = frozenset({b"avif", b"avis"})
 _HEIC = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _ALL = _AVIF | _HEIC
 _MOST_BRANDS = 64
+_HAS_EXIF = re.compile(rb"(infe.{7,19}?)Exif", re.DOTALL)  # between them a size, version, flags and two numbers
 
 # An AVIF may announce a small picture and hold a large one; Pillow gives its decoder no limit but 16,384 x 16,384,
 # which took 570 MB. One at a time, on all cores, bounds that for the process. libheif refuses such files.
@@ -44,11 +47,12 @@ def open_heif(data: bytes) -> Image.Image:
     """
     if not reads_heif():
         raise UnsupportedImageError("HEIC and AVIF images need the extra `heif`, which is not installed")
+    file = BytesIO(_HAS_EXIF.sub(rb"\1none", data))
     if not _brands(data).isdisjoint(_AVIF):
-        return _Avif(BytesIO(data))
+        return _Avif(file)
     from pillow_heif import HeifImageFile
 
-    return HeifImageFile(BytesIO(data))  # type: ignore[no-untyped-call]
+    return HeifImageFile(file)  # type: ignore[no-untyped-call]
 
 
 class _Avif(AvifImageFile):

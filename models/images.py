@@ -4,13 +4,13 @@ import warnings
 from functools import lru_cache
 from importlib import import_module
 from io import BytesIO
-from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
 from models.cost import Cost, estimate
 from models.cut_off import ENOUGH, completed
 from models.errors import UndecodableImageError, UnsupportedImageError
+from models.exif import orientation
 from models.heif import is_heif, open_heif, reads_heif
 from models.limits import DEFAULT_LIMITS, ImageLimits, Size
 from models.png import is_png, without_pixels
@@ -38,8 +38,6 @@ for _plugin in ("Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"):
 
 _START_BYTES = 16  # that tell a format
 _OPENERS = tuple(name for name in FORMATS if name != "MPO")  # Pillow opens MPO as a JPEG and has no opener of that name
-_EXIF_ORIENTATION = 0x0112
-_XMP = ("XML:com.adobe.xmp", "xmp")  # in Pillow's info
 UPRIGHT: dict[int, Image.Transpose | None] = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -169,9 +167,9 @@ def _loaded_jpeg(image: Image.Image, data: bytes, draft: tuple[int, int] | None)
 def _upright_rgb(image: Image.Image, data: bytes, at_least: Size | None, apply_exif: bool) -> Image.Image:
     if image.format == "PNG":
         image.load()  # its EXIF may stand behind its pixels
-    orientation = _orientation(image)
+    told = orientation(image)
     wanted = apply_exif or image.format == "AVIF"  # Pillow tells an AVIF container's own turn as if EXIF did
-    turn = _turn(orientation, wanted, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
+    turn = _turn(told, wanted, applied=image.format == "TIFF")  # Pillow turns TIFFs as it loads them
     stored = at_least.stored(turn in _SWAPPING) if at_least else None
     if image.format in ("JPEG", "MPO"):
         image = _loaded_jpeg(image, data, (stored.width, stored.height) if stored else None)
@@ -187,29 +185,7 @@ def exif_orientation(data: bytes) -> int:
         image = open_header(without_pixels(data) if is_png(data) else data)
     except Exception:
         return 1
-    return _orientation(image)
-
-
-def _orientation(image: Image.Image) -> int:
-    """1 where it cannot be read: bad EXIF does not spoil a good picture.
-
-    XMP has no say, as in browsers: programs that turn a picture's pixels often leave what stands there.
-    """
-    try:
-        if set(_XMP) & image.info.keys():  # Pillow asks that where EXIF tells nothing
-            image.info = {key: value for key, value in image.info.items() if key not in _XMP}
-            image._exif = None
-        exif = Image.Image.getexif(image)  # a PNG's own would decode its pixels
-        value = _whole(exif.get(_EXIF_ORIENTATION, 1))
-    except Exception:
-        return 1
-    return value if value in UPRIGHT else 1
-
-
-def _whole(value: Any) -> int:  # noqa: ANN401 - of whatever type a program wrote
-    """One SHORT by the standard; some write several, bytes or fractions."""
-    first = value[0] if isinstance(value, (tuple, bytes)) else value
-    return int(first)
+    return orientation(image)
 
 
 def _turn(orientation: int, wanted: bool, applied: bool) -> Image.Transpose | None:

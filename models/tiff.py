@@ -63,13 +63,20 @@ class Tiff(NamedTuple):
     def _offset(self) -> int:
         return 8 if self.big else 4
 
+    def told(self, directory: int) -> int:
+        """How many entries one directory says that it has; 0 where it is not in the file."""
+        if directory + self._head > len(self.data):
+            return 0
+        count: int = struct.unpack_from(self.order + ("Q" if self.big else "H"), self.data, directory)[0]
+        return count
+
     def _places(self, directory: int) -> range:
-        head = 8 if self.big else 2
-        if directory + head > len(self.data):
-            return range(0)
-        (count,) = struct.unpack_from(self.order + ("Q" if self.big else "H"), self.data, directory)
-        first = directory + head
-        return range(first, first + count * self._entry, self._entry)
+        first = directory + self._head
+        return range(first, first + self.told(directory) * self._entry, self._entry)
+
+    @property
+    def _head(self) -> int:
+        return 8 if self.big else 2
 
     def _number(self, place: int) -> int:
         if place + self._offset > len(self.data):
