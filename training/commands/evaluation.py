@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from training.photos.manifest import Manifest
     from training.reporting.assessment import Assessment
 
+SplitOrAll = Literal["train", "validation", "calibration", "test", "all"]
 ENOUGH_FOR_PERCENTAGES = 100  # photos whose label is their camera's tag
 
 
@@ -27,7 +28,7 @@ def evaluate(
     photos: Annotated[
         list[Path] | None, typer.Argument(help="For a model.onnx: folders of photos, or one manifest.csv.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Of a manifest.csv: the split to measure on, or `all`.")] = "test",
+    split: Annotated[SplitOrAll, typer.Option(help="Of a manifest.csv: the split to measure on, or `all`.")] = "test",
     without_leaks: Annotated[
         bool, typer.Option(help="Leave out photos that have a near-duplicate in another split.")
     ] = False,
@@ -48,6 +49,7 @@ def evaluate(
         if not photos:
             _evaluate_run(context, model, robustness)
             return
+        _refuse_what_is_not_heeded(context, sensor=sensor, manifest=photos[0].suffix == ".csv")
         file = model / "model.onnx" if model.is_dir() else model
         measured = (
             _on_sensor_set(file, photos, with_upright)
@@ -65,6 +67,16 @@ def evaluate(
 
             report.write_text(measured.page(RunFolder(file.parent).history()), encoding="utf-8")
             say(f"wrote {report}")
+
+
+def _refuse_what_is_not_heeded(context: typer.Context, *, sensor: bool, manifest: bool) -> None:
+    always = ("model", "photos", "json_file", "report")
+    if sensor:
+        refuse_options(context, (*always, "sensor", "with_upright"), "with --sensor, all photos are shown as stored")
+    elif manifest:
+        refuse_options(context, (*always, "split", "without_leaks", "robustness"), "that goes with --sensor")
+    else:
+        refuse_options(context, (*always, "robustness"), "all photos of a folder are measured on")
 
 
 def _evaluate_run(context: typer.Context, folder: Path, robustness: bool) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from models.errors import TrainingError
-from training.commands.given import model_file, photos_of
+from training.commands.given import model_file, photos_of, refuse_other_suffix
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption, RobustnessOption
 from training.commands.publishing import publish_file
 from training.reporting.terminal import one_sentence, say, show_table
@@ -35,11 +35,14 @@ def quantize(
     from training.shipping.precision import lower_precision
 
     with one_sentence():
+        refuse_other_suffix(output, ".onnx")
         original = model_file(model)
         manifest = photos_of(model, photos)
         if manifest is None:
             raise TrainingError(f"name the photos of {model}: they calibrate and measure the copy")
         copy = output or original.with_name(f"{original.stem}.{precision}.onnx")
+        if copy.resolve() == original.resolve():
+            raise TrainingError(f"{original} would be replaced by its copy; name another --output")
         smaller = lower_precision(
             original.read_bytes(),
             manifest,

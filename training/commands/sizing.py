@@ -1,6 +1,6 @@
 """``sizes``: which input size, and how many turns, a run's weights are to be exported with."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from training.pipeline.sizes import AtSize
 
 
+Split = Literal["train", "validation", "calibration", "test"]
+
+
 def sizes(
     run: RunArgument,
     sides: Annotated[list[int], typer.Argument(min=8, metavar="PIXELS…", help="Sides of the input to try.")],
-    split: Annotated[str, typer.Option(help="Photos to measure on; choosing on `test` would flatter.")] = "validation",
+    split: Annotated[
+        Split, typer.Option(help="Photos to measure on; choosing on `test` would flatter.")
+    ] = "validation",
 ) -> None:
     """Measures a run's weights at other input sizes and, for orientation, averaged over two and four turns."""
     with one_sentence():

@@ -44,7 +44,7 @@ def compare(first: bytes, second: bytes, manifest: Manifest) -> Comparison:
     """Asks two stamped ONNX files about all photos of a manifest.
 
     Raises:
-        TrainingError: they tell different labels apart, or there are no photos.
+        TrainingError: they tell different labels apart, or there are no photos, or some of another label.
     """
     metadata = read_metadata(first), read_metadata(second)
     if metadata[0].label_names != metadata[1].label_names:

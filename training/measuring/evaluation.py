@@ -13,6 +13,7 @@ from PIL import Image
 from rich.progress import track
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from models.errors import TrainingError
 from models.metadata import ModelMetadata
 from models.metrics import LabelMetrics, Metrics, SourceMetrics
 from models.preprocessing import Preprocessing
@@ -24,6 +25,7 @@ from training.photos.manifest import Manifest, Photo
 from training.photos.tasks import Task, turn_image
 
 PHOTOS_AT_ONCE = 64
+_NAMED = 20  # labels: a model may have a thousand
 _ENOUGH_RIGHT = (0.99, 0.995)
 Change = Callable[[Image.Image], Image.Image]
 
@@ -82,6 +84,19 @@ def judge(answers: Answers, metadata: ModelMetadata) -> Verdicts:
     )
 
 
+def check_labels(photos: Manifest, task: Task) -> None:
+    """Fails where a model is to be asked about photos of a label that is none of its own.
+
+    Raises:
+        TrainingError: names the label, and the model's first twenty.
+    """
+    names = task.label_names
+    strange = {photo.label for photo in photos.photos} - set(names)
+    if task.made_by == "folder" and strange:
+        few = [*names[:_NAMED], f"… ({len(names)} in all)"] if len(names) > _NAMED else names
+        raise TrainingError(f"the model has no label {min(strange)!r}; it has: {', '.join(few)}")
+
+
 def ask(
     data: bytes, preprocessing: Preprocessing, manifest: Manifest, task: Task, change: Change | None = None
 ) -> Answers:
@@ -93,7 +108,11 @@ def ask(
         manifest: of the photos.
         task: tells how labels are made.
         change: done to each picture after it was turned, as if its camera or scanner had done it.
+
+    Raises:
+        TrainingError: see ``check_labels``; or a photo is gone.
     """
+    check_labels(manifest, task)
     turning = task.made_by == "turning"
     turns = task.samples_per_photo
 

@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 from models.counted import counted
 from models.errors import TrainingError
 from training.fitting.fit import Logs, fit
+from training.fitting.learned_from import digests
 from training.fitting.recipe import Range, Recipe
 from training.fitting.run_folder import RunFolder
 from training.photos.dataset import load_photos
@@ -30,7 +31,8 @@ def search(run: Run, trials: int, storage: str | None = None) -> Recipe:
         The recipe with the best validation accuracy of an epoch, without the table; also written to ``best.toml``.
 
     Raises:
-        TrainingError: there is no table, a value in it is not allowed, or no trial came to its end.
+        TrainingError: there is no table, a value in it is not allowed, no trial came to its end, or what is stored are
+            trials of another recipe, other photos or another table.
     """
     if not run.recipe.search:
         raise TrainingError("the recipe has no [search] table with lines like fit.dropout = {low = 0.1, high = 0.6}")
@@ -44,10 +46,23 @@ def search(run: Run, trials: int, storage: str | None = None) -> Recipe:
         pruner=optuna.pruners.MedianPruner(_FREE_TRIALS, _FREE_EPOCHS),
         load_if_exists=True,
     )
+    _check_about(study, run)
     study.sampler = optuna.samplers.TPESampler(seed=run.recipe.fit.seed + len(study.trials))  # resumed: draws others
     missing = trials - len(study.get_trials(states=_FINISHED))
     study.optimize(lambda trial: _accuracy(run, trial), n_trials=max(0, missing), catch=(TrainingError,))
     return _best(run, study)
+
+
+def _check_about(study: optuna.Study, run: Run) -> None:
+    """Accuracies of other questions would count towards the answer of this one."""
+    about = [*digests(run.recipe, run.manifest), run.recipe.model_dump_json(include={"search"})]
+    if not study.trials:
+        study.set_user_attr("about", about)
+    elif study.user_attrs.get("about") != about:
+        raise TrainingError(
+            f"the trials of {study.study_name} that are stored there do not say that they are about this recipe, its "
+            "[search] table and these photos; search in another --run or --storage, or as before"
+        )
 
 
 def _accuracy(run: Run, trial: optuna.Trial) -> float:

@@ -8,7 +8,7 @@ from models.metrics import AgainstFp32
 from models.repository import read_metadata
 from training.graph.quantization import Ranges, to_fp16, to_int8
 from training.measuring.comparison import compare_answers
-from training.measuring.evaluation import ask, measure
+from training.measuring.evaluation import ask, check_labels, measure
 from training.measuring.robustness import with_conditions
 from training.measuring.speed import fastest_provider, ratio
 from training.photos.manifest import Manifest
@@ -53,11 +53,11 @@ def lower_precision(
         The stamped copy, with its own golden samples, metrics, and ``against_fp32``.
 
     Raises:
-        TrainingError: the model is no fp32 one, or a split is empty.
+        TrainingError: the model is no fp32 one, a split is empty, or a photo has a label that the model does not know.
     """
     metadata = read_metadata(original)
-    _check(metadata.precision, manifest)
     task = task_of(metadata.labels)
+    _check(metadata.precision, manifest, task)
     pictures = sample_pictures(manifest.split("train"), task, metadata.preprocessing, CALIBRATION_PICTURES)
     data = to_int8(original, pictures, ranges) if precision == "int8" else to_fp16(original)
     described = _described(metadata, precision, ranges)
@@ -65,12 +65,13 @@ def lower_precision(
     return _measured(original, copy, manifest.split("test"), task, robustness)
 
 
-def _check(precision: Precision, manifest: Manifest) -> None:
+def _check(precision: Precision, manifest: Manifest, task: Task) -> None:
     if precision != "fp32":
         raise TrainingError(f"the model is {precision} already; give the fp32 one")
     for split in ("train", "calibration", "test"):
         if not manifest.split(split).photos:
             raise TrainingError(f"the {split} split is empty; it is needed to calibrate and measure the copy")
+    check_labels(manifest, task)
 
 
 def _described(metadata: ModelMetadata, precision: LowerPrecision, ranges: Ranges) -> ModelMetadata:

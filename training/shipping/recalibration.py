@@ -1,7 +1,6 @@
 """A model file, whoever trained it, calibrated and measured on photos of those who use it."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from models.counted import counted
@@ -9,7 +8,7 @@ from models.errors import TrainingError
 from models.metadata import ModelMetadata
 from models.metrics import Metrics
 from models.repository import read_metadata
-from training.measuring.evaluation import ask, measure
+from training.measuring.evaluation import ask, check_labels, measure
 from training.photos.manifest import Manifest
 from training.photos.tasks import Task, task_of
 from training.shipping.calibration import CONFIDENCE, calibrated
@@ -73,21 +72,13 @@ def answers_needed(allowed_error: float) -> int:
 
 
 def _check(task: Task, calibration: Manifest, test: Manifest) -> None:
-    strange = {photo.label for photo in (*calibration.photos, *test.photos)} - set(task.label_names)
-    if task.made_by == "folder" and strange:
-        raise TrainingError(f"the model has no label {min(strange)!r}; it has: {', '.join(_few(task.label_names))}")
+    for photos in (calibration, test):
+        check_labels(photos, task)
     if not calibration.photos or not test.photos:
         raise TrainingError(
             f"{counted(len(calibration.photos), 'photo')} to calibrate with and {len(test.photos)} to measure on; "
             "both need some"
         )
-
-
-def _few(names: tuple[str, ...]) -> Iterator[str]:
-    """A model may have a thousand labels."""
-    yield from names[:20]
-    if len(names) > 20:
-        yield f"… ({len(names)} in all)"
 
 
 def _described(metadata: ModelMetadata, photos: Manifest, task: Task) -> ModelMetadata:

@@ -20,7 +20,7 @@ from models.metadata import ModelMetadata
 from models.onnx_file import graph_sha256
 from models.repository import read_metadata
 from training.graph.last_layer import up_to_last_layer, with_last_layer
-from training.measuring.evaluation import Answers, ask, measure, probabilities_of
+from training.measuring.evaluation import Answers, ask, check_labels, measure, probabilities_of
 from training.photos.dataset import Photos, sampling_weights
 from training.photos.folds import dealt
 from training.photos.manifest import SPLITS, Manifest, Photo
@@ -75,8 +75,7 @@ def refitted(data: bytes, photos: Manifest, fresh: frozenset[str], folds: int, l
     task = task_of(metadata.labels)
     if len(task.labels) != 2 or task.made_by != "folder":
         raise TrainingError(f"{metadata.name} does not tell two labels of photos apart; others cannot be refitted yet")
-    if strange := {photo.label for photo in photos.photos} - set(task.label_names):
-        raise TrainingError(f"the model has no label {min(strange)!r}; it has: {', '.join(task.label_names)}")
+    check_labels(photos, task)
     asked = photos.split("train", "validation", "calibration")
     seen = _features(data, asked, metadata)
     layer, strangers = _learned(seen, asked.photos, fresh, folds, task)

@@ -159,6 +159,46 @@ def test_a_file_is_measured_on_any_photos(trained, loupe_train, tmp_path):
     assert f"{written['accuracy']:.2%} right on 120 test images" in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("photos", "--split", "all", "--without-leaks"),
+            "all photos of a folder are measured on; leave out --split, --w",
+        ),
+        (("photos", "--sensor", "--split", "all"), "with --sensor, all photos are shown as stored; leave out --split"),
+        (("photos", "--with-upright"), "all photos of a folder are measured on; leave out --with-upright"),
+        (("list.csv", "--with-upright"), "that goes with --sensor; leave out --with-upright"),
+        (("list.csv", "--split", "nonsense"), "'nonsense' is not one of 'train', 'validation', 'calibration', 'test'"),
+    ],
+)
+def test_options_that_would_be_overlooked_are_refused(loupe_train, arguments, sentence):
+    result = loupe_train("evaluate", "model.onnx", *arguments)
+    assert result.exit_code == USAGE, result.output
+    assert sentence in " ".join(plain(result.output).split())
+
+
+def test_photos_of_a_label_that_the_model_lacks_are_told(trained, loupe_train, tmp_path):
+    strange = tmp_path / "strange.csv"
+    photos = tuple(replace(photo, label="dusk") for photo in trained.manifest.photos[:1])
+    replace(trained.manifest, photos=(*photos, *trained.manifest.photos[1:])).write(strange)
+    model = trained.run.onnx
+    shutil.copytree(trained.photos / "dark", tmp_path / "photos/dusk")
+    for arguments in (("compare", model, model, tmp_path / "photos"), ("quantize", model, strange)):
+        assert one_line(loupe_train(*arguments)) == "the model has no label 'dusk'; it has: bright, dark"
+
+
+def test_a_list_of_photos_is_not_replaced_by_a_model(trained, loupe_train, tmp_path):
+    listed = tmp_path / "list.csv"
+    trained.manifest.write(listed)
+    before = listed.read_bytes(), trained.run.onnx.read_bytes()
+    said = one_line(loupe_train("quantize", trained.run.path, "-o", listed))
+    assert said == f"what is written there is a .onnx file; {listed} does not end so"
+    said = one_line(loupe_train("quantize", trained.run.path, "-o", trained.run.onnx))
+    assert said == f"{trained.run.onnx} would be replaced by its copy; name another --output"
+    assert (listed.read_bytes(), trained.run.onnx.read_bytes()) == before
+
+
 def test_what_is_only_learned_from_joins_no_test(folders, loupe_train, tmp_path, crops):
     (tmp_path / "more/bright").mkdir(parents=True)
     for index, crop in enumerate(crops[100:130]):

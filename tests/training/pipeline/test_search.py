@@ -43,6 +43,14 @@ def test_a_search_writes_the_best_recipe_and_goes_on_where_it_stopped(recipe_fil
         epoch["val_accuracy"] for epoch in RunFolder(run / f"trial-{study.best_trial.number:03}").history()
     )
     assert not list(run.glob("trial-*/*.h5"))
+    written = (run / "best.toml").read_bytes()
+    text = recipe_file.read_text()
+    for other in (text.replace("[2, 4]", "[2, 8]"), text.replace("patience = 6", "patience = 7")):
+        recipe_file.write_text(other)
+        refused = loupe_train("search", recipe_file, trained.photos, "--trials", 3, "--run", run)
+        assert refused.exit_code == 1, refused.output
+        assert "the trials of brightness that are stored there do not say that they are about" in refused.output
+    assert (run / "best.toml").read_bytes() == written
 
 
 def test_a_hopeless_trial_is_ended():
