@@ -1,11 +1,15 @@
-"""What calls a caller may have inside; that the house is full for everyone is told earlier, in refusing.py."""
+"""What is not let in: calls that there is no room for, and queries that FastAPI would be long at.
+
+That the house is full for everyone is told earlier, in refusing.py.
+"""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models.errors import QueueFullError
+from models.errors import QueueFullError, RequestError
 from serving.access.callers import network_of
 from serving.engine.budget import Caller, caller
 from serving.http.errors import error_response
+from serving.http.forms.parameters import refuse_many_fields
 from serving.http.refusing import PREDICTING
 from serving.service import PredictionService
 
@@ -36,4 +40,20 @@ class RefuseWhenFull:
             except QueueFullError as error:
                 await error_response(error)(scope, receive, send)
                 return
+        await self._app(scope, receive, send)
+
+
+class RefuseLongQuery:
+    """ASGI middleware: 400 for a query of more fields than any call has; FastAPI parses it whatever the call is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        try:
+            refuse_many_fields(scope["query_string"].decode("latin-1"))
+        except RequestError as error:
+            await error_response(error)(scope, receive, send)
+            return
         await self._app(scope, receive, send)

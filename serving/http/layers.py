@@ -11,7 +11,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from serving.access.callers import believed
 from serving.access.keys import ApiKeys
 from serving.http.addresses import AnswerHead, tidied
-from serving.http.admission import RefuseWhenFull
+from serving.http.admission import RefuseLongQuery, RefuseWhenFull
 from serving.http.errors import CatchFaults
 from serving.http.keys import RequireKey
 from serving.http.other_origins import allowed
@@ -33,7 +33,7 @@ def layers(
     """
     settings = service.settings
     routes = cast(ServerErrorMiddleware, fastapi.build_middleware_stack()).app  # CatchFaults stands in for that one
-    app: ASGIApp = RefuseWhenFull(AnswerHead(routes), service)
+    app: ASGIApp = RefuseWhenFull(RefuseLongQuery(AnswerHead(routes)), service)
     app = CatchFaults(DirectCalls(app, service))
     if keys is not None:
         app = RequireKey(

@@ -24,6 +24,7 @@ PART = "image"
 
 _MAX_TEXTS = 32
 _SPARE_MARKS = 1000  # boundaries that may stand where they end no part, by chance or malice; each takes 2 us
+_MOST_OPTIONS = 32  # of a header; a form's has three, and a file's name may have semicolons
 _LONGEST_TEXT = 1000  # of a text that may be a parameter
 _FILE_EXAMPLE = f"curl --form {PART}=@photo.jpg"
 
@@ -60,7 +61,7 @@ async def read_multipart(content_type: str, chunks: AsyncIterator[bytes], max_im
         RequestError: the form is malformed, or holds texts but no image.
         RequestTooLargeError: it has more images, more than 32 texts, or more parts than both.
     """
-    _, options = parse_options_header(content_type)
+    options = _options(content_type.encode("latin-1", "replace"), "Content-Type")
     if not (boundary := options.get(b"boundary")):
         raise RequestError(
             "the Content-Type is multipart/form-data without a boundary; leave that header to your client, which "
@@ -131,7 +132,7 @@ class _Reading:
         self._header = [b"", b""]
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._part.headers.get(b"content-disposition", b""))
+        options = _options(self._part.headers.get(b"content-disposition", b""), "Content-Disposition")
         self._part.name = options.get(b"name", b"").decode(self._charset, "replace")
         self._part.file = options.get(b"filename")
         if self._part.file is not None:
@@ -178,6 +179,13 @@ class _Reading:
     def _refuse_more(self) -> None:
         if len(self.form.images) >= self._max_images:
             raise RequestTooLargeError(f"the request has more than the {self._max_images} images that are allowed")
+
+
+def _options(header: bytes, name: str) -> dict[bytes, bytes]:
+    """What stands behind a header's value; at each semicolon its parser counts the quotation marks before it."""
+    if header.count(b";") > _MOST_OPTIONS:
+        raise RequestError(f"the form's {name} has more than the {_MOST_OPTIONS} parameters that are allowed")
+    return parse_options_header(header)[1]
 
 
 def _charset(name: bytes) -> str:

@@ -12,7 +12,14 @@ from models.wrong_value import TOO_LONG, explain
 from serving.parsing.nearest import nearest
 from serving.upright.tasks import Method
 
+_MOST_FIELDS = 64
 _KNOWN_QUERIES = 64  # which come again and again; most are empty
+
+
+def refuse_many_fields(query: str) -> None:
+    """Raises RequestError where a query, which is not parsed yet, has more fields than any call has."""
+    if query.count("&") >= _MOST_FIELDS:
+        raise RequestError(f"the query has more than the {_MOST_FIELDS} parameters that are allowed")
 
 
 class Parameters(BaseModel):
@@ -36,6 +43,7 @@ class Parameters(BaseModel):
         Raises:
             RequestError: a parameter is unknown, or has no value that is allowed.
         """
+        refuse_many_fields(query)
         try:
             return cls.model_validate(dict(parse_qsl(query, keep_blank_values=True)))
         except ValidationError as error:

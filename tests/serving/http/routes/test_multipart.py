@@ -24,6 +24,11 @@ def part(data: bytes = b"x", headers: bytes = b"", name: bytes = b"image", file:
         (400, form(part(headers=b"A: " + b"b" * 5000 + b"\r\n")), "the multipart body is malformed: Maximum header"),
         (400, form(part(file=b"")), "the form holds no image; its parts 'image' are text, not files; curl: "),
         (400, form(part(file=b"", name=b"n" * 999)), "the form holds no image; its parts '" + "n" * 50 + "' are text"),
+        (
+            400,
+            form(part(file=b'; filename=""; a="' + b";" * 31)),
+            "the form's Content-Disposition has more than the 32",
+        ),
         (413, form(*[part(file=b"", name=b"n")] * 33), "the form has more than the 32 text parts that are allowed"),
         (400, form(part(), end=b""), "the multipart body is malformed: its closing boundary is missing"),
         (400, form(b"\r\nno headers"), "the form holds no image; its parts '' are text, not files"),
@@ -39,6 +44,23 @@ def test_errors_are_one_sentence(serve_with, status, body, sentence):
     assert answer.status_code == status
     assert answer.json()["error"].startswith(sentence)
     assert len(answer.json()["error"]) < 200
+
+
+def test_a_header_of_many_parameters_is_refused(client):
+    """Its parser counts all before each: 95 parts of 4 kB of semicolons took 0.4 s of the loop, this one 30 ms."""
+    answer = client.post(
+        PATH, content=form(part()), headers={"Content-Type": "multipart/form-data; boundary=cut" + ";" * 32}
+    )
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "the form's Content-Type has more than the 32 parameters that are allowed",
+    )
+
+
+def test_a_file_s_name_may_have_semicolons(client, zoo):
+    whole = form(part(zoo.png("left"), file=b'; filename="' + b"a;" * 29 + b'"'))
+    headers = {"Content-Type": "multipart/form-data; boundary=cut"}
+    assert client.post(PATH, content=whole, headers=headers).json()["predictions"][0]["label"] == "left"
 
 
 def test_a_boundary_that_ends_nothing_may_stand_in_a_photo(client, zoo):
