@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from urllib.parse import quote
 
 from models.errors import ForbiddenError, StorageFullError
@@ -21,6 +22,7 @@ from serving.engine.classifier import Prediction
 from serving.settings import PREFIX, Settings
 
 _BLOCK_BYTES = 4096  # that the smallest file takes, so a bound of bytes bounds the number of files too
+_SOON_S, _PAUSE = 0.1, 20
 _LONGEST_NAME = 200  # bytes; file systems take 255
 _SUFFIXES = {
     "JPEG": ".jpg",
@@ -58,6 +60,7 @@ class Corrections:
         self._folder, self._most_bytes = settings.feedback, settings.feedback_max_bytes
         self.with_photos = settings.feedback is not None and settings.feedback_photos
         self._taken_bytes: int | None = None
+        self._counted = self._counting_s = 0.0
         self._lock = Lock()
 
     @property
@@ -105,22 +108,31 @@ class Corrections:
         """In place of an earlier correction of this photo, which may lie under another label."""
         earlier = [*folder.glob(f"photos/*/{digest}.*"), *folder.glob(f"answers/{digest}.json")]
         freed = sum(_blocks(path.stat().st_size) for path in earlier)
-        taken = self._taken() - freed + sum(_blocks(len(data)) for data in files.values())
+        more = sum(_blocks(len(data)) for data in files.values()) - freed
+        if (taken := self._taken() + more) > self._most_bytes and self._may_count_again():
+            self._taken_bytes = None  # somebody may have made room
+            taken = self._taken() + more
         if taken > self._most_bytes:
             raise StorageFullError(f"the corrections fill the {self._most_bytes} bytes that they may take")
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(path, data, mode=0o600)
         for path in set(earlier) - files.keys():
-            path.unlink()
+            path.unlink(missing_ok=True)
         self._taken_bytes = taken
 
     def _taken(self) -> int:
-        """Looked up once; from then on it is known."""
+        """Looked up once; from then on it is known, until it seems to be too much."""
         if self._taken_bytes is None:
+            began = monotonic()
             paths = self.refuse_if_off().rglob("*")
             self._taken_bytes = sum(_blocks(path.stat().st_size) for path in paths if path.is_file())
+            self._counted, self._counting_s = began, monotonic() - began
         return self._taken_bytes
+
+    def _may_count_again(self) -> bool:
+        """In a twentieth of the time at most: that of a million files takes seconds."""
+        return self._counting_s < _SOON_S or monotonic() - self._counted > _PAUSE * self._counting_s
 
 
 def _blocks(size: int) -> int:

@@ -1,6 +1,7 @@
 """POST …:feedback: what is kept of what people say, and what training makes of it."""
 
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -102,6 +103,19 @@ def test_a_full_folder_takes_no_more_and_keeps_what_it_has(zoo, tmp_path):
     again = Corrections(Settings(feedback=tmp_path, feedback_photos=True, feedback_max_bytes=MIB))
     with pytest.raises(StorageFullError):
         again.keep(correction(), "b" * 64, photo)
+
+
+def test_a_folder_that_was_emptied_takes_more(tmp_path):
+    """It had been counted once, and was full from then on."""
+    corrections = Corrections(Settings(feedback=tmp_path / "said", feedback_max_bytes=MIB))
+    names = [f"{number:064x}" for number in range(MIB // 4096 + 1)]
+    for name in names[:-1]:
+        corrections.keep(correction(), name, None)
+    with pytest.raises(StorageFullError):
+        corrections.keep(correction(), names[-1], None)
+    shutil.rmtree(tmp_path / "said")
+    corrections.keep(correction(), names[-1], None)
+    assert files(tmp_path) == {f"said/pets/answers/{names[-1]}.json"}
 
 
 def test_a_folder_that_cannot_be_written_is_told(serve_with, zoo, tmp_path):
