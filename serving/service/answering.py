@@ -18,7 +18,7 @@ from serving.engine.classifier import Prediction, Promised
 from serving.engine.decoding import Decoders, Prepared
 from serving.engine.observer import Observer
 from serving.engine.outcome import outcome
-from serving.service.answers import Answer, Answers, Timing
+from serving.service.answers import Answer, Timing
 from serving.service.shadow import judge
 from serving.versions.served_model import Route
 
@@ -140,11 +140,10 @@ def _give_up(answering: Mapping[str, Promised]) -> None:
             answer.cancel()
 
 
-def tell_of(answers: Answers, observer: Observer) -> None:
-    """Tells an observer what was answered, and how long that took."""
-    observer.answered(answers.timing._asdict())
-    good = [answer for answer in answers.images if not isinstance(answer, ImageError)]
-    for name, version in answers.versions.items():
+def tell_of(images: Iterable[Answer], versions: Mapping[str, str], observer: Observer) -> None:
+    """Tells an observer what these versions answered."""
+    good = [answer for answer in images if not isinstance(answer, ImageError)]
+    for name, version in versions.items():
         said = [answer[name] for answer in good]
         observer.predicted(name, version, [(one.label, one.certain, one.probability) for one in said])
 

@@ -27,8 +27,7 @@ from serving.settings.memory import decoded_bytes
 from serving.versions.registry import Registry
 from serving.versions.served_model import Route, ServedModel
 
-_ANY = "0"
-"""OpenVINO's clients send this version where they mean the default."""
+_ANY = "0"  # OpenVINO's clients send this version where they mean the default
 
 
 class PredictionService:
@@ -49,8 +48,7 @@ class PredictionService:
         self.settings = settings
         self.admission = Admission(settings)
         self.bodies, self.images = self.admission.bodies, self.admission.images
-        self.registry = registry
-        self._observer = observer
+        self.registry, self._observer = registry, observer
         self.workshop = Workshop(
             threads=threads(settings), max_queue=settings.max_queued_images, max_bytes=decoded_bytes(settings)
         )
@@ -146,7 +144,7 @@ class PredictionService:
         *,
         apply_exif: bool = True,
         timeout_s: float | None = None,
-        tell: Callable[[int, Answer], None] = lambda _, __: None,
+        tell: Callable[[int, Answer], None] | None = None,
     ) -> Answers:
         """Asks one or several models about each image; an image is decoded once for all of them.
 
@@ -165,14 +163,16 @@ class PredictionService:
             NotReadyError: the service is closed.
         """
         routes = self._routes(asked)
-        deadline = deadline_of(timeout_s)
+        deadline, told = deadline_of(timeout_s), list[Answer]()
 
         async def answer(index: int, data: bytes) -> tuple[Answer, Timing]:
             answered = await self._answering.photo(routes, data, apply_exif=apply_exif, deadline=deadline)
-            tell(index, answered[0])
+            if tell is not None:
+                tell(index, answered[0])
+                told.append(answered[0])
             return answered
 
-        return await self._answer(routes, len(images), starmap(answer, enumerate(images)), timeout_s)
+        return await self._answer(routes, len(images), starmap(answer, enumerate(images)), timeout_s, told)
 
     async def predict_pixels(
         self, asked: str | Route, pixels: NDArray[np.uint8], *, timeout_s: float | None = None
@@ -213,8 +213,9 @@ class PredictionService:
         count: int,
         answering: Iterable[Awaitable[tuple[Answer, Timing]]],
         timeout_s: float | None,
+        told: Sequence[Answer] = (),
     ) -> Answers:
-        """Begins with none of ``answering`` unless there is room for all."""
+        """Begins with none of ``answering`` unless there is room for all; some may have been told when it fails."""
         versions = {name: route.classifier.version for name, route in routes.items()}
         asked = [classifier for route in routes.values() for classifier in route.asked]
         with self._admitted(asked, count), in_use(asked):
@@ -223,14 +224,15 @@ class PredictionService:
                 with within(timeout_s):
                     answered = await together(answering)
             except (TimeoutError, DeadlineExceededError):
-                self._drop(versions, count, "deadline")
+                self._drop(versions, count, told, "deadline")
                 raise late(timeout_s) from None
             except asyncio.CancelledError:
-                self._drop(versions, count, "cancelled")
+                self._drop(versions, count, told, "cancelled")
                 raise
         timing = Timing.longest([timing for _, timing in answered])
         answers = Answers([answer for answer, _ in answered], timing, versions)
-        tell_of(answers, self._observer)
+        self._observer.answered(timing._asdict())
+        tell_of(answers.images, versions, self._observer)
         return answers
 
     def _admitted(self, asked: Sequence[Classifier], count: int) -> Admitted:
@@ -241,6 +243,7 @@ class PredictionService:
             raise RequestTooLargeError(f"the request has {count} images; at most {allowed} are allowed")
         return self.admission.admitted(count, count * sum([classifier.pixel_bytes for classifier in asked]))
 
-    def _drop(self, versions: Mapping[str, str], count: int, reason: DropReason) -> None:
+    def _drop(self, versions: Mapping[str, str], count: int, told: Sequence[Answer], reason: DropReason) -> None:
+        tell_of(told, versions, self._observer)
         for name in versions:
-            self._observer.dropped(name, count, reason)
+            self._observer.dropped(name, count - len(told), reason)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Response
@@ -157,20 +158,25 @@ async def _answers(
     body: Body,
     parameters: PredictParameters,
     routes: Sequence[Route],
-    tell: Callable[[int, Answer], None] = lambda _, __: None,
+    tell: Callable[[int, Answer], None] | None = None,
 ) -> Answers:
-    """A single image that is bad is an error of the whole call."""
+    """A single image that is bad is an error of the whole call, and told as that alone."""
     alone = len(body.images) == 1
     answers = await call.service.predict(
         routes,
         body.images,
         apply_exif=parameters.exif == "apply",
         timeout_s=call.patience.left_s,
-        tell=lambda index, answer: None if alone and isinstance(answer, ImageError) else tell(index, answer),
+        tell=partial(_unless_bad, tell) if alone and tell is not None else tell,
     )
     if alone and isinstance(answers.images[0], ImageError):
         raise answers.images[0]
     return answers
+
+
+def _unless_bad(tell: Callable[[int, Answer], None], index: int, answer: Answer) -> None:
+    if not isinstance(answer, ImageError):
+        tell(index, answer)
 
 
 def _model_answer(name: str, answers: Answers, body: Body, parameters: PredictParameters) -> ModelAnswer:

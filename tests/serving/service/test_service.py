@@ -6,6 +6,7 @@ import pytest
 
 from models.errors import (
     DeadlineExceededError,
+    ImageError,
     ImageTooLargeError,
     InvalidModelError,
     ModelNotFoundError,
@@ -161,6 +162,42 @@ def test_what_was_dropped_is_counted(models, zoo):
         ("orientation", 3, "cancelled"),
     ]
     assert (service.images.taken, service.bodies.taken) == (0, 0)
+
+
+def test_what_was_told_before_the_rest_was_dropped_is_counted_as_answered(models, zoo):
+    """30 photos in lines, of which the client heard 23, were 30 that had been dropped."""
+
+    class Counting(Observer):
+        said, gone = 0, 0
+
+        def predicted(self, model, version, predictions):
+            self.said += len(predictions)
+
+        def dropped(self, model, images, reason):
+            self.gone += images
+
+    counting = Counting()
+    service = PredictionService.load(Settings(models=models, threads=1), counting)
+    photos, told = [zoo.png(), b"no image", *[zoo.png("up", (2000, 2000))] * 6], []
+
+    async def leave():
+        enough = asyncio.Event()
+
+        def tell(_, answer):
+            told.append(answer)
+            if len(told) == 3:
+                enough.set()
+
+        asking = asyncio.create_task(service.predict(["orientation"], photos, tell=tell))
+        await enough.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(leave())
+    service.close()
+    good = [answer for answer in told if not isinstance(answer, ImageError)]
+    assert (counting.said, counting.gone) == (len(good), len(photos) - len(told))
 
 
 def test_decoded_pixels_take_their_share_of_the_bytes(zoo, tmp_path):
