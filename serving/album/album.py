@@ -49,6 +49,11 @@ class Album:
         self.log.close()
         self._memory.__exit__(kind)
 
+    @property
+    def trouble(self) -> str:
+        """Why not all can be remembered, as where the disk is full; empty if it can."""
+        return self._memory.trouble
+
     def recall(self, photo: Path, facts: os.stat_result) -> Known | None:
         """What is known of a photo as it is now; None if it is to be judged."""
         return self._memory.recall(self._name(photo), facts)

@@ -46,7 +46,12 @@ class Known(NamedTuple):
 
 
 class Memory:
-    """For one thread; one process at a time holds a tree's."""
+    """For one thread; one process at a time holds a tree's.
+
+    Attributes:
+        was_interrupted: whether the process before did not come to its end, or could not write all.
+        trouble: why not all could be written, as where the disk is full; empty if it could.
+    """
 
     def __init__(self, tree: Path, judge: str, *, read_only: bool = False) -> None:
         """Opens the file, or makes it.
@@ -62,15 +67,17 @@ class Memory:
         self._judge = judge
         self._read_only = read_only
         self._committed = monotonic()
+        self._file = tree / FILE
         self.was_interrupted = False
+        self.trouble = ""
         try:
-            self._connection = self._opened(tree / FILE)
+            self._connection = self._opened(self._file)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise RequestError(f"another loupe is at work in {tree}") from None
-            raise RequestError(f"the memory {tree / FILE} cannot be written: {error}") from None
+            raise self._full(error) from None
         except sqlite3.DatabaseError as error:
-            raise RequestError(f"{tree / FILE} is damaged ({error}); without it, all photos are judged anew") from None
+            raise RequestError(f"{self._file} is damaged ({error}); without it, all photos are judged anew") from None
 
     def _opened(self, file: Path) -> sqlite3.Connection:
         with ExitStack() as on_error:
@@ -103,9 +110,10 @@ class Memory:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None and not self._read_only:
-            self._connection.execute(f"PRAGMA user_version = {_ENDED}")
-        self.commit()
+        with self._tolerant():
+            if kind is None and not self._read_only and not self.trouble:
+                self._execute(f"PRAGMA user_version = {_ENDED}")
+            self._commit()
         self._connection.close()
 
     def recall(self, file: str, facts: os.stat_result) -> Known | None:
@@ -130,45 +138,70 @@ class Memory:
         return Known("left", None)
 
     def note(self, file: str, state: State, facts: os.stat_result, said: Judgement) -> None:
-        """Remembers a photo as it is now."""
-        self._write((os.fsencode(file), state, facts.st_size, facts.st_mtime_ns, self._judge, *said))
-        if monotonic() - self._committed > _COMMIT_EVERY_S:
-            self.commit()
+        """Remembers a photo as it is now; one that could not be written down is learnt from the undo log later."""
+        with self._tolerant():
+            self._put((os.fsencode(file), state, facts.st_size, facts.st_mtime_ns, self._judge, *said))
+            if monotonic() - self._committed > _COMMIT_EVERY_S:
+                self._commit()
 
     @contextmanager
     def undoing(self, file: str, size: int, mtime_ns: int) -> Iterator[None]:
         """Within, a photo is put back: until a person changes it, it can be proposed again.
 
         It is remembered before, so that a kill leaves no doubt; if it fails, what was remembered is so again.
+
+        Raises:
+            RequestError: it cannot be written down; nothing is to be done then.
         """
         before = self._connection.execute("SELECT * FROM photos WHERE file = ?", (os.fsencode(file),)).fetchone()
         today = datetime.now().astimezone().date().isoformat()
-        self._write((os.fsencode(file), "undone", size, mtime_ns, today, None, None, None, None))
-        self.commit()
+        self._put((os.fsencode(file), "undone", size, mtime_ns, today, None, None, None, None))
+        self._commit()
         try:
             yield
-        except BaseException:
+        except Exception:
             self.forget(file)
-            if before is not None:
-                self._write(before)
-            self.commit()
+            with self._tolerant():
+                if before is not None:
+                    self._put(before)
+                self._commit()
             raise
 
     def forget(self, file: str) -> None:
         """Remembers nothing of a file."""
-        self._connection.execute("DELETE FROM photos WHERE file = ?", (os.fsencode(file),))
-
-    def _write(self, row: tuple[object, ...]) -> None:
-        self._connection.execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        with self._tolerant():
+            self._execute("DELETE FROM photos WHERE file = ?", (os.fsencode(file),))
 
     def leave(self, file: str) -> None:
         """From now on the photo is a person's."""
         if not self._read_only:
-            self._connection.execute(
-                "INSERT OR REPLACE INTO photos (file, state) VALUES (?, 'left')", (os.fsencode(file),)
-            )
+            with self._tolerant():
+                self._execute("INSERT OR REPLACE INTO photos (file, state) VALUES (?, 'left')", (os.fsencode(file),))
 
-    def commit(self) -> None:
+    def _put(self, row: tuple[object, ...]) -> None:
+        self._execute(f"INSERT OR REPLACE INTO photos VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+
+    def _commit(self) -> None:
         """Waits until the disk has it."""
-        self._connection.commit()
+        try:
+            self._connection.commit()
+        except sqlite3.OperationalError as error:
+            raise self._full(error) from None
         self._committed = monotonic()
+
+    def _execute(self, query: str, values: tuple[object, ...] = ()) -> None:
+        try:
+            self._connection.execute(query, values)
+        except sqlite3.OperationalError as error:
+            raise self._full(error) from None
+
+    def _full(self, error: sqlite3.OperationalError) -> RequestError:
+        return RequestError(f"the memory {self._file} cannot be written: {error}")
+
+    @contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        """Photos are turned, and their log written, though it cannot be remembered here."""
+        try:
+            yield
+        except RequestError as error:
+            self.trouble = str(error)

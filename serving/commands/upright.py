@@ -12,7 +12,6 @@ from rich.console import Console
 from models.errors import RequestError
 from models.metadata import ModelMetadata
 from serving.album.album import Album
-from serving.album.undo_log import UndoLog
 from serving.commands.choosing import choose_turning
 from serving.commands.common import (
     FAILED,
@@ -181,7 +180,7 @@ async def _turn(
 
 def _open(tree: Path, judge: str, turning: Turning, stack: ExitStack) -> Album:
     album = Album(tree, judge, read_only=not turning.apply)
-    stack.callback(_tell_log, album.log)  # once it is closed: until then threads may begin the log
+    stack.callback(_tell_end, album)  # once it is closed: until then threads may begin the log
     return stack.enter_context(album)
 
 
@@ -192,11 +191,14 @@ def _gallery(path: Path, settings: Settings) -> Gallery:
         raise RequestError(f"the page {path} cannot be written: {error.strerror}") from None
 
 
-def _tell_log(log: UndoLog) -> None:
-    if log.begun:
-        path = log.path.relative_to(Path.cwd()) if log.path.is_relative_to(Path.cwd()) else log.path
+def _tell_end(album: Album) -> None:
+    console = Console(stderr=True, highlight=False)
+    if album.trouble:
+        console.print(f"Some photos will be looked at again, as {album.trouble}.", soft_wrap=True, markup=False)
+    if album.log.begun:
+        path = album.log.path.relative_to(Path.cwd()) if album.log.path.is_relative_to(Path.cwd()) else album.log.path
         undo = f"loupe upright --undo {shlex.quote(shown(path))}"
-        Console(stderr=True, highlight=False).print(f"To put them back: {undo}", soft_wrap=True, markup=False)
+        console.print(f"To put them back: {undo}", soft_wrap=True, markup=False)
 
 
 def _tell_what_next(report: Report, turning: Turning, metadata: ModelMetadata, html: Path | None) -> None:

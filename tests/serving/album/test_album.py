@@ -190,3 +190,32 @@ def test_a_log_that_cannot_be_read_blocks_no_folder(photo, broken):
     with Album(photo.parent, "judge") as again:
         assert again.recall(photo, photo.stat()).state == "turned"
         assert [undone.action for undone in again.undo(album.log.path)] == ["restored"]
+
+
+def test_photos_are_turned_though_a_full_disk_has_no_room_to_remember_it(photo, full_disk):
+    """What the memory lacks is learnt from the log by the next process, as after a kill."""
+    other = photo.with_name("other.jpg")
+    other.write_bytes(BEFORE)
+    with Album(photo.parent, "judge") as album:
+        assert album.trouble == ""
+        for path in (photo, other):
+            now = album.replace(path, path.stat(), BEFORE, AFTER)
+            with full_disk(100):
+                album.note_turned(path, now, SAID)
+                album._memory._committed -= 10  # so that the next is written at once
+        with full_disk(100):
+            album.note_judged(photo, now, SAID)
+        assert f"{photo.parent}/.loupe-upright.sqlite3 cannot be written" in album.trouble
+    with Album(photo.parent, "judge") as again:
+        assert [again.recall(path, path.stat()).state for path in (photo, other)] == ["turned", "turned"]
+
+
+def test_a_disk_that_is_full_at_the_end_is_no_traceback(photo, full_disk):
+    with Album(photo.parent, "judge") as album:
+        album.note_judged(photo, photo.stat(), SAID)
+        limit = full_disk(100)
+        limit.__enter__()
+    limit.__exit__(None, None, None)
+    assert "cannot be written" in album.trouble
+    with Album(photo.parent, "judge") as again:
+        assert (again._memory.was_interrupted, again.recall(photo, photo.stat())) == (True, None)

@@ -1,6 +1,3 @@
-import resource
-from contextlib import contextmanager
-
 import pytest
 
 from models.errors import RequestError
@@ -73,24 +70,12 @@ def test_two_logs_of_one_second_have_their_own_names(tmp_path):
     assert len(list(tmp_path.glob("loupe-undo-*.jsonl"))) == 3
 
 
-@contextmanager
-def full_disk(size: int):
-    """No file can grow beyond it."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-def test_a_full_disk_leaves_no_half_line(tmp_path):
+def test_a_full_disk_leaves_no_half_line(tmp_path, full_disk):
     photo = tmp_path / "0.jpg"
     photo.write_bytes(FIRST)
     log = UndoLog(tmp_path)
     log.note(photo, FIRST, SECOND, 1)
-    with full_disk(log.path.stat().st_size + 100):
+    with full_disk(log.path.stat().st_size + 100), pytest.raises(OSError, match="too large"):
         log.note(photo, FIRST, SECOND, 2)
     log.note(photo, FIRST, SECOND, 3)
     log.close()
@@ -99,11 +84,11 @@ def test_a_full_disk_leaves_no_half_line(tmp_path):
 
 @pytest.mark.parametrize("size", [0, 5, len('{"loupe_undo": 1}') + 20])
 @pytest.mark.parametrize("times", [1, 100], ids=["patched", "kept"])
-def test_a_full_disk_before_the_first_entry_leaves_a_log_that_can_be_read_or_none(tmp_path, size, times):
+def test_a_full_disk_before_the_first_entry_leaves_a_log_that_can_be_read_or_none(tmp_path, full_disk, size, times):
     photo = tmp_path / "0.jpg"
     photo.write_bytes(FIRST * times)
     log = UndoLog(tmp_path)
-    with full_disk(size):
+    with full_disk(size), pytest.raises(OSError, match="too large"):
         log.note(photo, FIRST * times, SECOND * times, 1)
     assert not log.begun
     assert photo.stat().st_nlink == 1, "what was not noted is not kept"
@@ -112,11 +97,11 @@ def test_a_full_disk_before_the_first_entry_leaves_a_log_that_can_be_read_or_non
     assert [entry.mtime_ns for entry in entries(log.path)] == [2]
 
 
-def test_a_log_without_an_entry_is_not_left_behind(tmp_path):
+def test_a_log_without_an_entry_is_not_left_behind(tmp_path, full_disk):
     photo = tmp_path / "0.jpg"
     photo.write_bytes(FIRST)
     log = UndoLog(tmp_path)
-    with full_disk(40):  # has room for the first line
+    with full_disk(40), pytest.raises(OSError, match="too large"):  # there is room for the first line
         log.note(photo, FIRST, SECOND, 1)
     log.close()
     assert list(tmp_path.iterdir()) == [photo]

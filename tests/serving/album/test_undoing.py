@@ -1,7 +1,6 @@
 """What stands in the way of putting a photo back, and what is remembered then."""
 
 import os
-import resource
 import tempfile
 from pathlib import Path
 
@@ -52,21 +51,27 @@ def test_an_original_that_was_removed_is_told(photo):
     assert (undone.action, undone.reason) == ("failed", "its original is not there any more")
 
 
-def test_what_could_not_be_put_back_is_not_a_person_s(photo):
+def test_what_could_not_be_put_back_is_not_a_person_s(photo, full_disk):
     """A full disk, say; the next try is not the last."""
     log = turn(photo, LARGE, LARGE[:-1] + b"?")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(LARGE) // 2, limits[1]))
-    try:
-        with Album(photo.parent, "") as album:
-            assert [undone.action for undone in album.undo(log)] == ["failed"]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(len(LARGE) // 2), Album(photo.parent, "") as album:
+        assert [undone.action for undone in album.undo(log)] == ["failed"]
     with Album(photo.parent, "judge") as album:
         assert album.recall(photo, photo.stat()) == ("turned", SAID, "")
         assert [undone.action for undone in album.undo(log)] == ["restored"]
         assert album.recall(photo, photo.stat()).state == "undone"
     assert photo.read_bytes() == LARGE
+
+
+def test_nothing_is_put_back_that_cannot_be_remembered(photo, full_disk):
+    """Else it would be taken for a person's change for ever."""
+    log = turn(photo, BEFORE, AFTER)
+    with Album(photo.parent, "") as album:
+        with full_disk(100):
+            [undone] = album.undo(log)
+        assert (undone.action, "sqlite3 cannot be written" in undone.reason) == ("failed", True)
+        assert photo.read_bytes() == AFTER
+        assert [undone.action for undone in album.undo(log)] == ["restored"]
 
 
 def test_an_original_of_another_file_system_comes_back(photo):
