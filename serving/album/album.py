@@ -118,7 +118,7 @@ class Album:
             waiting = prepare(beside, data, time_ns(), new=True)
             try:
                 self.log.note_new(file, data)
-                os.link(waiting, file)  # which replaces nothing
+                _place(waiting, file)
             except FileExistsError:
                 raise ChangedMeanwhileError(f"{file.name} was made by another program meanwhile") from None
             finally:
@@ -144,6 +144,18 @@ class Album:
 
     def _name(self, photo: Path) -> str:
         return str(photo.relative_to(self._tree))
+
+
+def _place(waiting: Path, file: Path) -> None:
+    """Replaces nothing; FileExistsError if something is there."""
+    try:
+        os.link(waiting, file)
+    except FileExistsError:
+        raise
+    except OSError:  # no file has two names there, as on a camera's card
+        if file.exists():
+            raise FileExistsError(file) from None
+        waiting.replace(file)
 
 
 def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:

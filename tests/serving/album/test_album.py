@@ -1,5 +1,6 @@
 """What a killed process leaves, made by hand; test_kill.py kills real ones."""
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -219,3 +220,20 @@ def test_a_disk_that_is_full_at_the_end_is_no_traceback(photo, full_disk):
     assert "cannot be written" in album.trouble
     with Album(photo.parent, "judge") as again:
         assert (again._memory.was_interrupted, again.recall(photo, photo.stat())) == (True, None)
+
+
+def test_a_new_file_is_made_where_no_file_has_two_names(photo, monkeypatch):
+    """exFAT, say, which cannot be mounted here."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    sidecar = photo.with_name("photo.jpg.xmp")
+    with Album(photo.parent, "judge") as album:
+        album.create(sidecar, photo, b"<x/>")
+        assert sidecar.read_bytes() == b"<x/>"
+        with pytest.raises(ChangedMeanwhileError, match="made by another program"):
+            album.create(sidecar, photo, b"<y/>")
+    assert sidecar.read_bytes() == b"<x/>"
+    assert list(photo.parent.glob(".loupe-*.tmp")) == []
