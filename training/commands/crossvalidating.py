@@ -53,7 +53,8 @@ def crossval(
 
         strangers = cross_validated(current, fresh, folds, resume=resume, learn_from=learn_from)
         show_table(("fold", "photos", "AUC", "recall at 95 % specificity"), figures(strangers))
-        say(f"wrote {current.folder.strangers}; next: loupe-train train {recipe} {folder}/manifest.csv --run {folder}")
+        following = f"; next: loupe-train train {recipe} {folder}/manifest.csv --run {folder}"
+        say(f"wrote {current.folder.strangers}{following if learn_from == 1 else ''}")
 
 
 def _joined(known: "Manifest", beside: list[Path], over: list[Path], recipe: Path) -> "tuple[Manifest, frozenset[str]]":

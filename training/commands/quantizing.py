@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from models.errors import TrainingError
-from training.commands.given import model_file, photos_of, refuse_other_suffix
+from training.commands.given import model_file, photos_of, refuse_options, refuse_other_suffix
 from training.commands.parameters import SHIPPED, ModelArgument, ModelsOption, RobustnessOption
 from training.commands.publishing import publish_file
 from training.reporting.terminal import one_sentence, say, show_table
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def quantize(
+    context: typer.Context,
     model: ModelArgument,
     photos: Annotated[
         list[Path] | None, typer.Argument(help="Its photos or manifest.csv; a run folder has them.")
@@ -36,6 +37,8 @@ def quantize(
 
     with one_sentence():
         refuse_other_suffix(output, ".onnx")
+        if precision != "int8":
+            refuse_options(context, context.params.keys() - {"ranges"}, "ranges of activations are for int8")
         original = model_file(model)
         manifest = photos_of(model, photos)
         if manifest is None:

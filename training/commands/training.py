@@ -152,6 +152,8 @@ def _begin(
     if task is not None:
         name = name or _model_name(photos[0])
         return begin_by_task(task, name, photos, run or _RUNS / name, allow_leaks=allow_leaks, resumed_but=may_differ)
+    if name is not None:
+        raise TrainingError("--name goes with --task: a recipe says its model's name itself")
     recipe, *rest = photos
     if recipe.suffix != ".toml" or not rest:
         raise TrainingError("give a recipe and its photos, or --task folder and photos: one folder for each label")

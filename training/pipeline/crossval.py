@@ -5,7 +5,7 @@ recipe begins with what other runs learned, each fold begins with what theirs di
 """
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,8 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool,
     """Trains a model for each fold, and asks it about the fold's sources.
 
     Args:
-        run: its folder gets ``strangers.csv``, with all answers, which calibration heeds from then on.
+        run: its folder gets ``strangers.csv``, with all answers, which calibration heeds from then on (but for those of
+            models that learned from a share only).
         over: the sources that are dealt to folds; all other photos that may be learned from, each fold learns from.
         folds: how many.
         resume: goes on where an interrupted one stopped; else, what an earlier one learned is gone.
@@ -47,15 +48,24 @@ def cross_validated(run: Run, over: frozenset[str], folds: int, *, resume: bool,
         raise TrainingError(
             f"{run.recipe.name} does not tell two labels of photos apart; only such are cross-validated"
         )
-    run.folder.strangers.unlink(missing_ok=True)  # of an earlier one: it says nothing of what begins here
     hands = dealt([photo for photo in run.manifest.photos if photo.source in over], folds)
     unlearned = over - drawn(over, learn_from)
-    if not resume:  # one that is stopped before its last fold must not be resumed with folds of the one before
-        for fold in run.folder.path.glob("fold-*"):
-            shutil.rmtree(fold)
+    if not resume:
+        _clear(run.folder)
     strangers = Strangers.together(list(_answers(run, hands, unlearned, resume)))
-    strangers.write(run.folder.strangers, digests(run.recipe, run.manifest))
+    strangers.write(run.folder.strangers, digests(run.recipe, _without(run.manifest, unlearned)))
     return strangers
+
+
+def _clear(folder: RunFolder) -> None:
+    """One that is stopped before its last fold must not be resumed with folds of the one before."""
+    folder.strangers.unlink(missing_ok=True)
+    for fold in folder.path.glob("fold-*"):
+        shutil.rmtree(fold)
+
+
+def _without(manifest: Manifest, sources: Collection[str]) -> Manifest:
+    return replace(manifest, photos=tuple(photo for photo in manifest.photos if photo.source not in sources))
 
 
 def _answers(run: Run, hands: Iterable[list[str]], unlearned: frozenset[str], resume: bool) -> Iterator[Answers]:
@@ -93,8 +103,7 @@ def fold_of(
     Raises:
         TrainingError: that is of another recipe or other photos, or the recipe begins with weights that know these.
     """
-    known = tuple(photo for photo in run.manifest.photos if photo.source not in unlearned - held_back)
-    manifest = replace(run.manifest, photos=known).leaving_out(held_back)
+    manifest = _without(run.manifest, unlearned - held_back).leaving_out(held_back)
     folder = RunFolder(run.folder.path / _name(number))
     folder.path.mkdir(exist_ok=True)
     recipe = _beginning_with_folds(run.recipe, number, held_back)

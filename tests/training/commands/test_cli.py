@@ -178,6 +178,14 @@ def test_options_that_would_be_overlooked_are_refused(loupe_train, arguments, se
     assert sentence in " ".join(plain(result.output).split())
 
 
+def test_a_name_beside_a_recipe_and_ranges_of_floats_are_refused(loupe_train):
+    named = loupe_train("train", "recipe.toml", "photos", "--name", "mine")
+    assert one_line(named) == "--name goes with --task: a recipe says its model's name itself"
+    ranged = loupe_train("quantize", "model.onnx", "photos", "--precision", "fp16", "--ranges", "entropy")
+    assert ranged.exit_code == USAGE
+    assert "ranges of activations are for int8; leave out --ranges" in plain(ranged.output)
+
+
 def test_photos_of_a_label_that_the_model_lacks_are_told(trained, loupe_train, tmp_path):
     strange = tmp_path / "strange.csv"
     photos = tuple(replace(photo, label="dusk") for photo in trained.manifest.photos[:1])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.errors import TrainingError
+from models.errors import ManifestError, TrainingError
 from models.repository import read_metadata
+from training.fitting.learned_from import check_about
 from training.fitting.run_folder import RunFolder
 from training.photos.manifest import Manifest, Photo
 from training.pipeline.beginning import Run, open_run
@@ -124,15 +125,16 @@ def test_begun_anew_nothing_of_an_earlier_one_is_left_to_resume(validated, works
 
 def test_other_folds_or_another_recipe_are_not_resumed(validated, albums, loupe_train, workshop, tmp_path):
     run, over = copy_of(validated, tmp_path), frozenset(f"album{n}" for n in range(6))
-    answers = run.folder.path / "fold-1/strangers.csv"
-    before = answers.read_bytes()
+    kept = (run.folder.path / "fold-1/strangers.csv", run.folder.strangers, run.folder.recipe)
+    before = [path.read_bytes() for path in kept]
+    with pytest.raises(ManifestError, match="6 sources cannot be dealt to 7 folds"):
+        cross_validated(run, over, 7, resume=False)
     with pytest.raises(TrainingError, match=r"copy/fold-1 cannot be resumed: of its photos .* changed split"):
         cross_validated(run, over, 3, resume=True)
     with pytest.raises(TrainingError, match=r"copy/fold-1 cannot be resumed: its recipe's fit.epochs is 2, not 3"):
         cross_validated(replace(run, recipe=workshop.recipe(fit={"epochs": 3, "batch_size": 8})), over, 2, resume=True)
     recipe = tmp_path / "other.toml"
     recipe.write_text(workshop.recipe(fit={"epochs": 2, "batch_size": 8, "learning_rate": 0.5}).to_toml())
-    before_recipe = run.folder.recipe.read_bytes()
     known = run.manifest.split("test", "calibration", "train", "validation")
     known = replace(known, photos=tuple(photo for photo in known.photos if photo.source not in over))
     known.write(tmp_path / "known.csv")
@@ -143,8 +145,7 @@ def test_other_folds_or_another_recipe_are_not_resumed(validated, albums, loupe_
     assert "copy cannot be resumed: its recipe's fit.learning_rate is 0.001, not 0.5;" in " ".join(
         result.output.split()
     )
-    assert answers.read_bytes() == before
-    assert run.folder.recipe.read_bytes() == before_recipe
+    assert [path.read_bytes() for path in kept] == before
 
 
 def test_what_the_folds_showed_of_another_recipe_or_other_photos_is_refused(validated, loupe_train, workshop, tmp_path):
@@ -236,11 +237,13 @@ def test_what_takes_weights_of_a_run_takes_in_each_fold_those_of_the_run_s_fold(
     """The run's own weights saw all sources: with them, each fold would be asked about what it knows."""
     over = frozenset(f"album{n}" for n in range(6))
     mean = mean_of(validated, workshop, tmp_path / "mean")
-    strangers = cross_validated(mean, over, 2, resume=False)
+    strangers = cross_validated(mean, over, 2, resume=False, learn_from=0.5)
     before = Strangers.read(validated[0].strangers)
     assert strangers.answers.sources == before.answers.sources
     np.testing.assert_allclose(strangers.answers.probabilities, before.answers.probabilities, atol=1e-6)
     assert mean.recipe.architecture.weights == (str(validated[0].best_weights),)
+    with pytest.raises(TrainingError, match=r"does not say that it is about these photos"):  # but about half of them
+        check_about(mean.folder.strangers, mean.recipe, mean.manifest)
 
 
 def test_a_run_s_exported_model_counts_as_its_weights(validated, workshop, tmp_path):
