@@ -18,6 +18,9 @@ Value = TypeVar("Value", bool, int, str)
 # JSON clients write null where they have nothing to say.
 Parameters = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 Extent = Annotated[int, Field(strict=True, ge=0, le=2**31)]
+_One = TypeVar("_One")
+# One wrong thing is told, and a list of 10,000 may have as many.
+_Several = Annotated[list[_One], Field(fail_fast=True)]
 
 
 def _text(value: object) -> object:
@@ -34,7 +37,7 @@ class InputTensor(BaseModel):
 
     name: str
     datatype: str
-    shape: list[Extent]
+    shape: _Several[Extent]
     parameters: Parameters = {}
     data: Any = None
 
@@ -59,8 +62,8 @@ class InferRequest(BaseModel):
 
     id: Annotated[str | None, BeforeValidator(_text)] = None
     parameters: Parameters = {}
-    inputs: list[InputTensor]
-    outputs: list[RequestedOutput] | None = None
+    inputs: _Several[InputTensor]
+    outputs: _Several[RequestedOutput] | None = None
 
 
 class OutputTensor(BaseModel):

@@ -13,8 +13,10 @@ from typing import TypeVar
 
 _Result = TypeVar("_Result")
 
+SMALL_BYTES = 256 * 1024
+"""Read in a millisecond; a thread and back costs a tenth of that, under load far more."""
+
 _LARGE_BYTES = 4 * 1024 * 1024  # copied in a millisecond
-_SMALL_BYTES = 256 * 1024  # read in a millisecond; a thread and back costs a tenth of that, under load far more
 _TURN_S = 0.002  # that such work takes of one turn of the loop, and what one piece of it takes besides
 
 _MEDIUM, _LARGE = (ThreadPoolExecutor(1, f"beside-{what}") for what in ("medium", "large"))
@@ -23,7 +25,7 @@ _MEDIUM, _LARGE = (ThreadPoolExecutor(1, f"beside-{what}") for what in ("medium"
 
 async def off_loop(read: Callable[[], _Result], size_bytes: int) -> _Result:
     """Calls ``read``, which works through so many bytes."""
-    return await beside_loop(read, size_bytes) if size_bytes > _SMALL_BYTES else read()
+    return await beside_loop(read, size_bytes) if size_bytes > SMALL_BYTES else read()
 
 
 async def beside_loop(read: Callable[[], _Result], size_bytes: int) -> _Result:

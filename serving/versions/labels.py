@@ -6,7 +6,7 @@ that label's version. ``shadow`` judges copies of what they send, and never answ
 """
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError, model_validator
 
@@ -19,6 +19,7 @@ from serving.parsing.bounded_json import read_json
 FILE_NAME = "labels.json"
 STABLE, SHADOW = "stable", "shadow"
 _ROUNDING = 1e-9
+_MOST_LABELS = 100
 _MOST_BYTES = 64 * 1024  # of the file: a link to what has no end would be read until memory has one
 
 
@@ -45,6 +46,14 @@ class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json
     model_config = ConfigDict(frozen=True)
 
     root: dict[Name, Annotated[Target, BeforeValidator(_named, json_schema_input_type=Target | int)]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _are_few(cls, given: Any) -> Any:  # noqa: ANN401
+        """Each of which may be wrong, and one is told."""
+        if isinstance(given, dict) and len(given) > _MOST_LABELS:
+            raise ValueError(f"there are more than the {_MOST_LABELS} labels that are allowed")
+        return given
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:

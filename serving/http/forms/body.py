@@ -15,6 +15,7 @@ from serving.http.forms.multipart import read_multipart
 from serving.http.forms.strangers import refuse_lost_bytes, refuse_text
 from serving.http.routes.stream import Incoming, chunks
 from serving.http.schemas import Key
+from serving.parsing.bounded_json import work_bytes
 from serving.parsing.off_loop import joined, off_loop
 from serving.settings import Settings
 
@@ -80,7 +81,7 @@ async def _read(
         return Body(form.images, parameters={name: text for name, text in form.texts.items() if name in known})
     data = await _whole(stream, content_type, settings.image_limits)
     if is_document(data):
-        document = await off_loop(lambda: read_document(data, settings.max_request_images), len(data))
+        document = await off_loop(lambda: read_document(data, settings.max_request_images), work_bytes(data))
         return Body(document.images, document.form, document.keys, document.parameters)
     if not starts_as_image(data):
         refuse_text(data, content_type)

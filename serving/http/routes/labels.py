@@ -7,6 +7,8 @@ from serving.http.errors import documented
 from serving.http.openapi import REFERENCE
 from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
+from serving.parsing.bounded_json import work_bytes
+from serving.parsing.off_loop import off_loop
 from serving.versions.labels import Labels
 
 router = APIRouter(tags=["models"])
@@ -30,6 +32,7 @@ async def set_labels(model: str, request: Request, service: Service) -> Labels:
     """Replaces all labels of a model; after loading the versions that they name."""
     service.model(model)
     with service.bodies.lease() as take:
-        given = Labels.parse(await read_all(request, service.settings, take))
+        body = await read_all(request, service.settings, take)
+        given = await off_loop(lambda: Labels.parse(body), work_bytes(body))
     await service.registry.relabel(model, given)
     return service.model(model).labels

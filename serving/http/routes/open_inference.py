@@ -26,6 +26,7 @@ from serving.open_inference.messages import (
     ServerMetadata,
 )
 from serving.open_inference.statistics import model_statistics
+from serving.parsing.bounded_json import work_bytes
 from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 
@@ -135,7 +136,8 @@ async def _infer(call: Call, asked: tuple[str, str | None], header_length: str |
     values = max_values(service, *asked)  # a wrong name is refused before the body is read
     with service.bodies.lease() as take:
         body = await read_all(call.request, service.settings, take)
-        wanted = await off_loop(lambda: read_request(body, header_length, values), len(body))
+        work = len(body) if header_length == "0" else work_bytes(body)  # which then is a photo
+        wanted = await off_loop(lambda: read_request(body, header_length, values), work)
         binary = wants_binary(wanted)
         with while_connected(call.request):
             answer, timing = await infer(service, *asked, wanted, call.patience.left_s)

@@ -15,7 +15,8 @@ from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
 from serving.open_inference.messages import ControlRequest, IndexEntry, IndexRequest, malformed
 from serving.open_inference.repository import read_index, refuse_overrides
-from serving.parsing.bounded_json import read_json
+from serving.parsing.bounded_json import read_json, work_bytes
+from serving.parsing.off_loop import off_loop
 from serving.service import PredictionService
 
 router = APIRouter(prefix="/v2/repository", tags=["open inference"])
@@ -61,7 +62,8 @@ async def _read(request: Request, service: PredictionService, what: type[_Read])
     """A body may be left out, whatever its type is said to be."""
     with service.bodies.lease() as take:
         body = await read_all(request, service.settings, take)
+        given = await off_loop(lambda: read_json(body or b"{}"), work_bytes(body))
     try:
-        return what.model_validate(read_json(body or b"{}"))
+        return what.model_validate(given)
     except ValidationError as error:
         raise malformed(error, "JSON body") from None

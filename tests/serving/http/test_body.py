@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable
 from itertools import chain, repeat
 
 import pytest
@@ -9,6 +10,7 @@ from fastapi import Request
 
 from models.errors import ImageTooLargeError, LoupeError, RequestTooLargeError, UnsupportedImageError
 from serving.http.forms.body import read_body
+from serving.parsing.off_loop import beside_loop
 from serving.settings import Settings
 
 KIB = 1024
@@ -54,3 +56,26 @@ def test_a_document_of_more_bytes_than_an_image_is_read(serve_with, zoo):
     client, image = serve_with(max_image_bytes=2000), zoo.png(size=(16, 16))
     document = b'{"image":' + b" " * 2000 + b'"' + b64encode(image) + b'"}'
     assert client.post("/v1/models/orientation:predict", content=document).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/models/orientation:predict"),
+        ("POST", "/v2/models/orientation/infer"),
+        ("POST", "/v2/repository/index"),
+        ("PUT", "/v1/models/orientation/labels"),
+    ],
+)
+def test_documents_that_take_long_are_read_beside_the_loop(serve_with, monkeypatch, method, path):
+    """However few bytes they are; those of the last two were read in it whatever they were."""
+    client, beside = serve_with(admin_token="secret"), list[int]()
+
+    async def noted(read: Callable[[], object], size: int) -> object:
+        beside.append(size)
+        return await beside_loop(read, size)
+
+    monkeypatch.setattr("serving.parsing.off_loop.beside_loop", noted)
+    for document, times in ((b'{"a": 1}', 0), (b'{"a": [' + b'"",' * 2000 + b'""]}', 1)):
+        client.request(method, path, content=document, headers={"Authorization": "Bearer secret"})
+        assert len(beside) == times

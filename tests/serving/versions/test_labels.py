@@ -33,6 +33,7 @@ def test_a_number_is_a_version_without_a_share():
         (b'{"canary": {"version": 1, "share": 1.5}}', "the labels are wrong at canary.share"),
         (b'{"canary": {"version": 1, "part": 1}}', "the labels are wrong at canary.part"),
         (b'{"Not A Name": 1}', "the labels are wrong at Not A Name: must be 1 to 64 small letters"),
+        (json.dumps({f"a{n}": 0 for n in range(101)}).encode(), "there are more than the 100 labels that are allowed"),
         (b'{"stable": {"version": 1, "share": 0.5}}', "stable and shadow have no share"),
         (b'{"a": {"version": 1, "share": 0.6}, "b": {"version": 2, "share": 0.5}}', "add up to more than 1"),
     ],
