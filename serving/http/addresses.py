@@ -62,6 +62,18 @@ class Call:
         ]
 
 
+def methods_of(calls: Iterable[Call], template: str, known: str) -> str:
+    """The value of ``Allow``: a router tells the methods of the first route that has the path, and no others.
+
+    Args:
+        calls: those that there are.
+        template: the path of that route.
+        known: its methods, separated by commas.
+    """
+    methods = {*known.replace(" ", "").split(","), *(call.method for call in calls if call.path == template)}
+    return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+
+
 def nearest_call(calls: Sequence[Call], models: Sequence[str], method: str, path: str) -> str:
     """The end of a sentence about an address that is not there: the call that it resembles, if any does.
 

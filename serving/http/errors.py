@@ -32,7 +32,7 @@ from models.errors import (
     UnsupportedImageError,
 )
 from models.wrong_value import explain
-from serving.http.addresses import nearest_call
+from serving.http.addresses import methods_of, nearest_call
 from serving.http.openapi import REFERENCE
 from serving.http.schemas import ErrorBody
 from serving.observability.logging import REQUEST_ID_HEADER, request_id
@@ -63,6 +63,12 @@ STATUSES: dict[type[LoupeError], int] = {
 _FOR_OTHERS = (InvalidModelError, ForbiddenError, StoreError, StorageFullError)
 ANSWERING = tuple(error for error in STATUSES if error not in _FOR_OTHERS)
 """What calls that predict may meet; the others are for control calls."""
+
+READING = (RequestError, RequestTimeoutError, RequestTooLargeError, QueueFullError)
+"""What calls with a body may meet while it arrives."""
+
+CONTROLLING = (*READING, UnauthorizedError, ForbiddenError, ModelNotFoundError)
+"""What those may meet that change what is served."""
 
 _HEADERS: dict[type[LoupeError], dict[str, str]] = {
     # The rest of the body is not read, so the connection cannot carry another request.
@@ -158,6 +164,8 @@ async def _framework_error(request: Request, error: Exception) -> Response:
     path = request.url.path
     sentence = f"{request.method} {path[:200]}: {error.detail}"
     if "Allow" in headers:
+        template = getattr(request.scope.get("route"), "path", "")
+        headers["Allow"] = methods_of(request.app.state.calls, template, headers["Allow"])
         sentence += f"; allowed: {headers['Allow']}"
     elif error.status_code == _NOT_FOUND:
         state = request.app.state

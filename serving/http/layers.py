@@ -3,7 +3,6 @@
 from typing import cast
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -14,7 +13,7 @@ from serving.http.addresses import AnswerHead, tidied
 from serving.http.admission import RefuseLongQuery, RefuseWhenFull
 from serving.http.errors import CatchFaults
 from serving.http.keys import RequireKey
-from serving.http.other_origins import allowed
+from serving.http.other_origins import Pages, allowed
 from serving.http.routes.direct import DirectCalls
 from serving.http.routes.platforms import PING
 from serving.observability.recorder import Recorder
@@ -44,7 +43,7 @@ def layers(
             pings=frozenset({PING, platform.health_route or PING}),
         )
     if settings.cors_origins is not None:
-        app = CORSMiddleware(app, **allowed(listed(settings.cors_origins)))
+        app = Pages(app, **allowed(listed(settings.cors_origins)))
     app = RecordRequests(app, recorder)
     if settings.trusted_proxies is not None:
         app = ProxyHeadersMiddleware(app, believed(listed(settings.trusted_proxies)))  # type: ignore[arg-type, assignment]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 
-from models.errors import LoupeError, ModelError, ModelNotFoundError, StoreError
+from models.errors import LoupeError, ModelNotFoundError, StorageFullError, StoreError
 from serving.engine.allocator import give_back
 from serving.engine.classifier import Classifier
 from serving.engine.observer import UNOBSERVED, Observer, ReloadOutcome
@@ -95,7 +95,8 @@ class Registry:
         """Loads the versions that are labelled, then writes the labels, then switches; all or nothing.
 
         Raises:
-            ModelError: there is no such model or version, a version was refused, or the file cannot be written.
+            ModelError: there is no such model or version, or a version was refused.
+            StorageFullError: the file cannot be written.
         """
         await self._change(self._relabel(name, labels))
 
@@ -196,7 +197,7 @@ class Registry:
             for classifier in _given_up(candidate.model, self.models[name]):
                 await self._beside(classifier.close)
             if isinstance(error, OSError):
-                raise ModelError(f"{name}/{FILE_NAME} cannot be written: {error.strerror}") from None
+                raise StorageFullError(f"{name}/{FILE_NAME} cannot be written: {error.strerror}") from None
             raise
         self._adopt(name, candidate)
 

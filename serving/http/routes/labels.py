@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request
 
-from models.errors import ForbiddenError, InvalidModelError, ModelNotFoundError, RequestError, UnauthorizedError
-from serving.http.errors import documented
+from models.errors import InvalidModelError, ModelNotFoundError, StorageFullError, StoreError
+from serving.http.errors import CONTROLLING, documented
 from serving.http.openapi import REFERENCE
 from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
@@ -18,7 +18,7 @@ _LABELS: dict[str, object] = {
     "example": {"stable": 1, "canary": {"version": 2, "share": 0.05}},
 }
 _BODY = {"requestBody": {"required": True, "content": {"application/json": _LABELS}}}
-_ERRORS = documented(RequestError, InvalidModelError, UnauthorizedError, ForbiddenError, ModelNotFoundError)
+_ERRORS = documented(*CONTROLLING, InvalidModelError, StoreError, StorageFullError)
 
 
 @router.get("/v1/models/{model}/labels", responses=documented(ModelNotFoundError))

@@ -8,8 +8,8 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ValidationError
 
-from models.errors import ForbiddenError, InvalidModelError, ModelNotFoundError, RequestError, UnauthorizedError
-from serving.http.errors import documented
+from models.errors import InvalidModelError, StoreError
+from serving.http.errors import CONTROLLING, READING, documented
 from serving.http.openapi import REFERENCE
 from serving.http.routes.dependencies import Admin, Service
 from serving.http.routes.stream import read_all
@@ -21,7 +21,7 @@ from serving.service import PredictionService
 
 router = APIRouter(prefix="/v2/repository", tags=["open inference"])
 
-_CONTROL = documented(RequestError, InvalidModelError, UnauthorizedError, ForbiddenError, ModelNotFoundError)
+_UNLOAD, _LOAD = documented(*CONTROLLING), documented(*CONTROLLING, InvalidModelError, StoreError)
 
 
 def _body(model: type[BaseModel], example: dict[str, object]) -> dict[str, object]:
@@ -34,14 +34,14 @@ _INDEX, _WITHOUT = _body(IndexRequest, {"ready": True}), _body(ControlRequest, {
 _Read = TypeVar("_Read", bound=BaseModel)
 
 
-@router.post("/index", openapi_extra=_INDEX, responses=documented(RequestError))
+@router.post("/index", openapi_extra=_INDEX, responses=documented(*READING))
 async def repository_index(request: Request, service: Service) -> list[IndexEntry]:
     """Lists every version on disk or in memory; with `{"ready": true}` only those that can be asked."""
     wanted = await _read(request, service, IndexRequest)
     return read_index(service, wanted.ready)
 
 
-@router.post("/models/{model}/load", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_CONTROL)
+@router.post("/models/{model}/load", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_LOAD)
 async def load_model(model: str, request: Request, service: Service) -> dict[str, str]:
     """Loads what is new of a model; a version that is refused leaves all as it was."""
     control = await _read(request, service, ControlRequest)
@@ -50,7 +50,7 @@ async def load_model(model: str, request: Request, service: Service) -> dict[str
     return {}
 
 
-@router.post("/models/{model}/unload", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_CONTROL)
+@router.post("/models/{model}/unload", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_UNLOAD)
 async def unload_model(model: str, request: Request, service: Service) -> dict[str, str]:
     """Gives a model up until it is loaded again; what was begun is still answered."""
     await _read(request, service, ControlRequest)

@@ -27,7 +27,11 @@ def test_an_origin_that_is_allowed_may_call(serve_with, zoo, tmp_path):
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == ORIGIN
     assert "x-api-key" in preflight.headers["access-control-allow-headers"]
-    assert client.options("/v1/predict", headers=asked | {"Origin": "https://evil.example.org"}).status_code == 400
+    refused = client.options("/v1/predict", headers=asked | {"Origin": "https://evil.example.org"})
+    sentence = "pages of https://evil.example.org may not make this call, for its origin"
+    assert (refused.status_code, refused.json()) == (400, {"error": sentence, "error_type": "RequestError"})
+    assert "access-control-allow-origin" not in refused.headers
+    assert refused.headers["vary"].startswith("Origin")
     for headers, status in (({"X-API-Key": "key"}, 200), ({}, 401)):
         answer = client.post("/v1/predict", content=zoo.png(), headers={"Origin": ORIGIN, **headers})
         assert answer.status_code == status

@@ -325,6 +325,21 @@ def test_predictions_are_posted(client, of):
     assert response.headers["Allow"] == "POST"
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/models/orientation/labels", "GET, HEAD, PUT"),
+        ("/v1/models/orientation", "GET, HEAD"),
+        ("/health/live", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+        ("/v2/repository/index", "POST"),
+    ],
+)
+def test_all_methods_of_an_address_are_told(client, path, allowed):
+    answer = client.delete(path)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
 def test_calls_of_tensorflow_serving_that_take_features_are_told(client):
     for verb in ("classify", "regress"):
         sentence = refusal(client.post(f"/v1/models/orientation:{verb}", json={"examples": [{"x": 1}]}), 400)

@@ -49,6 +49,14 @@ def test_what_is_wrong_changes_nothing(serve_with, root, status, error_type, pat
     assert client.get(PATH).json() == {}
 
 
+def test_labels_that_cannot_be_kept_are_no_fault_of_ours(controlled, root):
+    (root / "orientation/labels.json").mkdir()
+    answer = controlled.put(PATH, json={"stable": 1}, headers=TOKEN)
+    sentence = "orientation/labels.json cannot be written: Is a directory"
+    assert (answer.status_code, answer.json()) == (507, {"error": sentence, "error_type": "StorageFullError"})
+    assert controlled.get(PATH).json() == {}
+
+
 def test_without_a_token_there_are_no_control_calls(client):
     response = client.put(PATH, json={"stable": 1}, headers=TOKEN)
     assert (response.status_code, response.json()["error_type"]) == (403, "ForbiddenError")
