@@ -1,13 +1,11 @@
 """What a folder of photos says of itself: a ``manifest.csv`` in it, a row for each photo, by ``file``."""
 
-import csv
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path, PurePosixPath
 
 from models.errors import ManifestError
 from training.photos.manifest import is_listed
-from training.photos.written import read_text
+from training.photos.written import read_table
 
 FACTS_NAME = "manifest.csv"
 Facts = Mapping[str, Mapping[str, str]]
@@ -18,13 +16,12 @@ def read_facts(folder: Path) -> Facts:
 
     Raises:
         ManifestError: there is no column ``file``.
-        TrainingError: the file's bytes are no UTF-8.
+        TrainingError: see ``read_table``.
     """
     path = folder / FACTS_NAME
     if not path.is_file():
         return {}
-    rows = csv.DictReader(StringIO(read_text(path), newline=""))
-    columns = rows.fieldnames or ()
+    columns, rows = read_table(path)
     if is_listed(columns):  # `loupe-train manifest` was told to write it there, or by default
         return {}
     if "file" not in columns:
@@ -32,4 +29,4 @@ def read_facts(folder: Path) -> Facts:
             f"{path} says something of the photos beside it, but has no column `file` to say of which; "
             f"it has: {', '.join(columns) or 'nothing'} (commas are what parts columns)"
         )
-    return {str(PurePosixPath(row["file"])): row for row in rows if row["file"]}
+    return {str(PurePosixPath(row["file"])): row for _, row in rows if row["file"]}

@@ -15,7 +15,7 @@ from PIL import Image
 from models.counted import counted
 from models.errors import ImageError, ManifestError, SplitLeakError
 from models.images import Size, decode
-from training.photos.written import is_text
+from training.photos.written import is_text, read_table
 
 SPLITS = {"train": 0.75, "validation": 0.07, "calibration": 0.08, "test": 0.10}
 
@@ -69,15 +69,14 @@ class Manifest:
 
         Raises:
             ManifestError: it is missing, lacks a column, or has a line that is not of this form.
+            TrainingError: see ``read_table``.
         """
         if not path.is_file():
             raise ManifestError(f"there is no manifest {path}; `loupe-train manifest DIR` writes one")
-        with path.open(newline="", encoding="utf-8-sig", errors=_NAMES_AS_BYTES) as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ManifestError(f"the manifest {path} lacks the columns {', '.join(missing)}")
-            return cls(path.parent, tuple(_photo(row, path, reader.line_num) for row in reader))
+        columns, rows = read_table(path, names_as_bytes=True)
+        if missing := [name for name in _COLUMNS if name not in columns]:
+            raise ManifestError(f"the manifest {path} lacks the columns {', '.join(missing)}")
+        return cls(path.parent, tuple(_photo(row, path, line) for line, row in rows))
 
     def write(self, path: Path) -> None:
         """Writes a CSV file; paths are made relative to its folder."""

@@ -4,17 +4,15 @@ A file has a row for each photo: its ``sha256``, and for each point ``NAME_x`` a
 picture's width and height from its left upper corner, empty where the point is not seen. ``find_people.py`` makes one.
 """
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import TrainingError
-from training.photos.written import read_text
+from training.photos.written import read_table
 
 UNKNOWN = -1.0
 """Stands for "seen or not" of photos that the file does not list."""
@@ -59,11 +57,11 @@ def read_points(path: Path, digests: Iterable[str]) -> Points:
         TrainingError: there is no such file, or it is not as above; the row is named.
     """
     try:
-        rows = csv.DictReader(StringIO(read_text(path)))
+        columns, rows = read_table(path)
     except FileNotFoundError:
         raise TrainingError(f"there is no file of points {path}") from None
-    names = _names(rows.fieldnames or (), path)
-    listed = {row["sha256"]: _where(row, names, f"{path}, row {number}") for number, row in enumerate(rows, 2)}
+    names = _names(columns, path)
+    listed = {row["sha256"]: _where(row, names, f"{path}, row {line}") for line, row in rows}
     unknown = np.tile(np.array([UNKNOWN, 0, 0], np.float32), (len(names), 1))
     where = np.stack([listed.get(digest, unknown) for digest in digests])
     return Points(where, np.array([names.index(_counterpart(name, names)) for name in names]))

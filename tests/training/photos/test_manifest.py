@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import ManifestError, SplitLeakError, UndecodableImageError
+from models.errors import ManifestError, SplitLeakError, TrainingError, UndecodableImageError
 from models.images import Size
 from training.photos.manifest import SPLITS, Manifest, split_of
 
@@ -59,6 +59,16 @@ def test_paths_hold_where_the_manifest_s_folder_is_a_link(workshop, tmp_path):
 def test_a_missing_manifest_is_told(tmp_path):
     with pytest.raises(ManifestError, match=r"there is no manifest .*/none.csv; `loupe-train manifest DIR` writes one"):
         Manifest.read(tmp_path / "none.csv")
+
+
+def test_a_quotation_mark_that_is_left_open_swallows_no_rows(workshop, tmp_path):
+    path = tmp_path / "manifest.csv"
+    Manifest(tmp_path, (workshop.photo(), workshop.photo())).write(path)
+    path.write_text(path.read_text().replace(",CC0", ',"CC0', 1))
+    with pytest.raises(
+        TrainingError, match=r"manifest.csv, line 2: unexpected end of data; are its quotation marks in"
+    ):
+        Manifest.read(path)
 
 
 def test_missing_columns_are_named(tmp_path):

@@ -121,6 +121,10 @@ def test_a_spreadsheet_s_byte_order_mark_hides_no_column(album, tmp_path):
     [
         (b"file;label\ncats/chelsea.png;tabby\n", r"has no column `file` to say of which; it has: file;label \(commas"),
         (b"path,label\ncats/chelsea.png,tabby\n", r"has no column `file` to say of which; it has: path, label \("),
+        (
+            b'file,label\ncats/chelsea.png,"tabby\nothers/china.jpg,x\n',
+            r"line 2: unexpected end of data; are its quotation",
+        ),
         (b"", r"has no column `file` to say of which; it has: nothing"),
         (b"file,label\ncats/chelsea.png,K\xe4tzchen\n", r"manifest.csv is not UTF-8: its byte 30 is 0xe4; save it as"),
     ],
