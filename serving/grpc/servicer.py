@@ -62,7 +62,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
     async def ModelStatistics(self, request: pb.ModelStatisticsRequest, _: _Context) -> pb.ModelStatisticsResponse:
         """Triton's statistics of a version, of a model, or of all that is loaded."""
         name, version = request.name or None, request.version or None
-        statistics = model_statistics(self._service, self._metrics.totals, name, version)
+        statistics = await model_statistics(self._service, self._metrics.totals, name, version)
         ParseDict(statistics, answer := pb.ModelStatisticsResponse())
         return answer
 

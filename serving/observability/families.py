@@ -2,12 +2,13 @@
 
 from bisect import bisect_left
 from collections import Counter as Counted
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Generic, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import Metric
+from prometheus_client.samples import Sample
 
 
 class Total(Counter):
@@ -41,13 +42,17 @@ class Family(Generic[_Series]):
 
     Attributes:
         labels: the labels' values, in order → their series.
-        collect: all of them, as they are now.
     """
 
     def __init__(self, kind: type[_Series], *facts: Any, **more: Any) -> None:  # noqa: ANN401 - what the kind takes
         metric = kind(*facts, **more)
         self.labels: Callable[..., _Series] = cache(metric.labels)
-        self.collect: Callable[[], Iterable[Metric]] = metric.collect
+        self._collect: Callable[[], Iterable[Metric]] = metric.collect
+
+    def samples(self) -> Iterator[Sample]:
+        """Yields those of all series, as they are now."""
+        for metric in self._collect():
+            yield from metric.samples
 
 
 def add_all(*amounts: tuple[Family[Total] | Family[Observed], Mapping[tuple[str, ...], Sequence[float]]]) -> None:

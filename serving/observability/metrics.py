@@ -1,8 +1,10 @@
 """Prometheus metrics of one application; docs/operating.md says what each of them means."""
 
-from collections.abc import Iterator, Sequence
-from itertools import product
-from typing import Any, get_args
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, product
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ from serving.observability.gauges import Gauges
 from serving.observability.recorder import Listener, Recorder, RecordingObserver, RequestProtocol, RequestRecord
 from serving.observability.totals import Totals
 from serving.service import PredictionService
+
+_Made = TypeVar("_Made")
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *_SECONDS)
@@ -48,6 +52,7 @@ class Metrics(RecordingObserver):
         self._registry = _Registry(auto_describe=True)
         self._service: PredictionService | None = None
         self._told = Predictions()
+        self._thread = ThreadPoolExecutor(1, "metrics")
         self._make_request_metrics()
         self._make_model_metrics()
         ProcessCollector(registry=self._registry)
@@ -59,27 +64,16 @@ class Metrics(RecordingObserver):
         self._service = service
         self._begin_at_zero(service)
 
-    def scrape(self, accept: str) -> tuple[bytes, str]:
+    async def scrape(self, accept: str) -> tuple[bytes, str]:
         """Returns all metrics and their content type, in the format that an ``Accept`` header asks for."""
-        self._settle()
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return await self._beside(lambda: encode(self._registry)), content_type
 
-    def totals(self, model: str, version: str) -> Totals:
-        """What has been counted of one version since the start."""
-        self._settle()
-        counted: list[Family[Any]] = [
-            self._requests,
-            self._predictions,
-            self._duration,
-            self._failed_s,
-            self._stage,
-            self._batch,
-            self._last,
-        ]
-        of_it = {"model": model, "version": version}
-        samples = [one for metric in counted for family in metric.collect() for one in family.samples]
-        return Totals.of([one for one in samples if of_it.items() <= one.labels.items()])
+    async def totals(self) -> Mapping[tuple[str, str], Totals]:
+        """What has been counted since the start, by model and version."""
+        counted: list[Family[Any]] = [self._requests, self._duration, self._failed_s, self._stage]
+        counted += [self._predictions, self._batch, self._last]
+        return await self._beside(lambda: Totals.by_version(chain.from_iterable(one.samples() for one in counted)))
 
     def predicted(self, model: str, version: str, predictions: Sequence[tuple[str, bool, float]]) -> None:
         """See Observer."""
@@ -213,9 +207,11 @@ class Metrics(RecordingObserver):
         for protocol, reason in product(get_args(RequestProtocol), _WATCHED):
             self._rejected.labels(protocol, reason)
 
-    def _settle(self) -> None:
+    async def _beside(self, collect: Callable[[], _Made]) -> _Made:
+        """In a thread, and one at a time: five models of a thousand labels have ten thousand series."""
         self.recorder.tell()
         self._count_predictions()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, collect)
 
     def _count(self, ended: Sequence[RequestRecord]) -> None:
         told = added_up(ended, self._known)

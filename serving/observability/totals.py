@@ -1,5 +1,6 @@
 """Totals: what the metrics have counted of one version of a model, for those who ask in another way than Prometheus."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -36,6 +37,14 @@ class Totals:
     failed: Seconds
     stages: Mapping[str, Seconds]
     last: float
+
+    @classmethod
+    def by_version(cls, samples: Iterable[Sample]) -> dict[tuple[str, str], Self]:
+        """Adds up the samples of each model and version; of what was never asked, there are none."""
+        told = defaultdict[tuple[str, str], list[Sample]](list)
+        for one in samples:
+            told[one.labels["model"], one.labels["version"]].append(one)
+        return {version: cls.of(ones) for version, ones in told.items()}
 
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Self:

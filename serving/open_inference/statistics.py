@@ -3,7 +3,7 @@
 Source: https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_statistics.md
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from serving.observability.totals import Seconds, Totals
 from serving.service import PredictionService
@@ -12,9 +12,9 @@ _NANOSECONDS = 1_000_000_000
 _MILLISECONDS = 1000
 
 
-def model_statistics(
+async def model_statistics(
     service: PredictionService,
-    totals: Callable[[str, str], Totals],
+    totals: Callable[[], Awaitable[Mapping[tuple[str, str], Totals]]],
     name: str | None = None,
     version: str | None = None,
 ) -> dict[str, object]:
@@ -24,7 +24,7 @@ def model_statistics(
 
     Args:
         service: the loaded classifiers.
-        totals: what was counted of a model and version.
+        totals: what was counted, by model and version.
         name: the model; None: all.
         version: None: all.
 
@@ -35,7 +35,8 @@ def model_statistics(
     asked = [(one, number) for one in names for number in sorted(service.model(one).versions)]
     if name is not None and version is not None:
         asked = [(name, service.classifier(name, version).metadata.version)]
-    return {"model_stats": [_of(one, str(number), totals(one, str(number))) for one, number in asked]}
+    counted, nothing = await totals(), Totals.of(())
+    return {"model_stats": [_of(one, str(number), counted.get((one, str(number)), nothing)) for one, number in asked]}
 
 
 def _of(name: str, version: str, totals: Totals) -> dict[str, object]:

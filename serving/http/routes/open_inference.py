@@ -68,7 +68,7 @@ async def server_ready(service: Service) -> Ready:
 @router.get("/models/stats")
 async def all_statistics(request: Request, service: Service) -> dict[str, Any]:
     """Triton's statistics of all versions that are loaded; requests, images, batches and how long each step took."""
-    return model_statistics(service, request.app.state.metrics.totals)
+    return await model_statistics(service, request.app.state.metrics.totals)
 
 
 @router.get("/models/{model}", responses=documented(ModelNotFoundError))
@@ -98,13 +98,13 @@ async def get_version_config(model: str, version: str, service: Service) -> dict
 @router.get("/models/{model}/stats", responses=documented(ModelNotFoundError))
 async def get_model_statistics(model: str, request: Request, service: Service) -> dict[str, Any]:
     """Triton's statistics of one model."""
-    return model_statistics(service, request.app.state.metrics.totals, model)
+    return await model_statistics(service, request.app.state.metrics.totals, model)
 
 
 @router.get("/models/{model}/versions/{version}/stats", responses=documented(ModelNotFoundError))
 async def get_version_statistics(model: str, version: str, request: Request, service: Service) -> dict[str, Any]:
     """Triton's statistics of one version."""
-    return model_statistics(service, request.app.state.metrics.totals, model, version)
+    return await model_statistics(service, request.app.state.metrics.totals, model, version)
 
 
 @router.get("/models/{model}/ready", responses=documented(ModelNotFoundError, NotReadyError))

@@ -86,7 +86,9 @@ def ask(service: PredictionService, photos: Sequence[bytes]) -> None:
 
 
 def told(metrics: Metrics) -> dict[str, float]:
-    lines = [line for line in metrics.scrape("")[0].decode().splitlines() if line.startswith("loupe_drift{")]
+    lines = [
+        line for line in asyncio.run(metrics.scrape(""))[0].decode().splitlines() if line.startswith("loupe_drift{")
+    ]
     assert all('model="orientation"' in line and 'version="1"' in line for line in lines)
     return {line.split('feature="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}
 

@@ -53,7 +53,7 @@ def told(answer: httpx.Response) -> tuple[int, object, dict[str, str]]:
 
 
 def counted(app: FastAPI) -> list[str]:
-    text = app.state.metrics.scrape("")[0].decode()
+    text = asyncio.run(app.state.metrics.scrape(""))[0].decode()
     return [line for line in text.splitlines() if line.startswith(_COUNTED)]
 
 
