@@ -24,7 +24,7 @@ from serving.upright.straightening import Straightener, Upright
 from serving.upright.tasks import Method
 
 _WRITABLE = 0o222
-_LINKED = "it has {} names (hard links); --split-hard-links turns it under this one alone"
+_LINKED = "{} has {} names (hard links); --split-hard-links turns it under this one alone"
 _CONTAINERS = frozenset({".heic", ".heif", ".hif", ".avif"})  # which say themselves how they are turned
 
 
@@ -145,14 +145,25 @@ class Turner:
     def _hindrance(self, found: Proposal) -> str | None:
         """Why a photo that should be turned is not."""
         if self._turning.sidecars:
-            heic = found.photo.real.suffix.lower() in _CONTAINERS
-            return "its turn is told in its container, not in a sidecar" if heic else None
+            return self._hindrance_of_sidecar(found)
         if found.told is not None and found.sidecar is not None:
             return f"its sidecar {found.sidecar.name} tells how it is turned; --sidecars changes that"
-        if not found.facts.st_mode & _WRITABLE:
-            return "it is write-protected"
-        if found.facts.st_nlink > 1 and not self._turning.split_links:
-            return _LINKED.format(found.facts.st_nlink)
+        return self._unwritten("it", found.facts)
+
+    def _hindrance_of_sidecar(self, found: Proposal) -> str | None:
+        if found.photo.real.suffix.lower() in _CONTAINERS:
+            return "its turn is told in its container, not in a sidecar"
+        if found.sidecar is None:
+            return None
+        name = f"its sidecar {found.sidecar.name}"
+        return f"{name} is a link" if found.sidecar.is_symlink() else self._unwritten(name, found.sidecar.stat())
+
+    def _unwritten(self, name: str, facts: os.stat_result) -> str | None:
+        """Why a file is not to be replaced."""
+        if not facts.st_mode & _WRITABLE:
+            return f"{name} is write-protected"
+        if facts.st_nlink > 1 and not self._turning.split_links:
+            return _LINKED.format(name, facts.st_nlink)
         return None
 
     async def _stays_with(self, photo: Photo) -> str | None:

@@ -88,6 +88,21 @@ def test_sidecars_are_written_in_the_place_of_photos_and_put_back(loupe, folder,
     assert "nothing left to put back" in loupe("upright", "--undo", log).stderr
 
 
+@pytest.mark.parametrize("kind", ["is a link", "is write-protected", "has 2 names (hard links)"])
+def test_sidecars_that_are_not_one_s_own_to_replace_stay(loupe, folder, tmp_path, kind):
+    sidecar, other = folder / "left.jpg.xmp", tmp_path / "other.xmp"
+    other.write_bytes(packet := DIGIKAM % b' tiff:Orientation="3"')
+    if kind == "is write-protected":
+        sidecar.write_bytes(packet)
+        sidecar.chmod(0o444)
+    else:
+        (sidecar.symlink_to if kind == "is a link" else sidecar.hardlink_to)(other)
+    before = sidecar.lstat()
+    one = told(loupe("upright", folder, "--json", "--apply", "--sidecars"))["left.jpg"]
+    assert (one["action"], one["reason"].startswith(f"its sidecar left.jpg.xmp {kind}")) == ("skipped", True)
+    assert (sidecar.read_bytes(), sidecar.lstat().st_ino) == (packet, before.st_ino)
+
+
 def test_a_new_sidecar_that_a_person_wrote_into_is_not_taken_away(loupe, folder):
     loupe("upright", folder, "--apply", "--sidecars")
     sidecar = folder / "left.jpg.xmp"
