@@ -1,13 +1,14 @@
 """Files of scores: CSV, JSON lines or Parquet, which can be gone on with, also after a crash."""
 
 import csv
+import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from models.errors import OtherModelsError, RequestError
 from models.extras import how_to_install
@@ -45,7 +46,7 @@ def open_scores(output: Path, models: Collection[str]) -> Iterator[Scores]:
         models: that are asked.
 
     Raises:
-        RequestError: it cannot be written or gone on with, or Parquet lacks its extra.
+        RequestError: it cannot be written or gone on with, or another run does; or Parquet lacks its extra.
         OtherModelsError: it holds the answers of other models.
     """
     if output.suffix.lower() == ".parquet":
@@ -68,11 +69,14 @@ class _ScoreLines:
         self._path, self._form, self.told = path, form, told
         self.written = 0
         try:
-            with path.open("ab"):
+            with ExitStack() as on_error:
+                self._file = on_error.enter_context(path.open("ab"))
+                _lock(self._file, path)
                 _check_beginning(path, form)
-            told.note(form.entries(path))
-            _drop_torn_line(path)  # only now: a person's file stays as it is to its last byte
-            self._file = path.open("ab")
+                told.note(form.entries(path))
+                _drop_torn_line(path)  # only now: a person's file stays as it is to its last byte
+                self._file.seek(0, os.SEEK_END)
+                on_error.pop_all()
         except OSError as error:
             raise RequestError(f"{path} cannot be written: {error.strerror}") from None
         except (csv.Error, ValueError, KeyError, TypeError, AttributeError):
@@ -97,13 +101,30 @@ class _ScoreLines:
         if not len(again):
             return
         waiting = self._path.with_name(f".{self._path.name}.tmp")
-        with waiting.open("wb") as file:
+        with ExitStack() as on_error:
+            file = on_error.enter_context(waiting.open("wb"))
             for text in self._form.without(self._path, again):
                 file.write(text.encode("utf-8", "surrogateescape"))
-        shutil.copymode(self._path, waiting)
+            file.flush()
+            shutil.copymode(self._path, waiting)
+            _lock(file, waiting)
+            waiting.replace(self._path)
+            on_error.pop_all()
         self._file.close()
-        waiting.replace(self._path)
-        self._file = self._path.open("ab")
+        self._file = file
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """The system gives it up with the process, however that ends."""
+    taken = RequestError(f"another loupe predict writes into {path}")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise taken from None
+    except OSError:  # the file system knows no locks
+        return
+    if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        raise taken  # and has put another file in its place, or come to its end
 
 
 def _check_beginning(path: Path, form: Lines) -> None:
@@ -143,5 +164,5 @@ def _parquet(output: Path, models: Collection[str]) -> Iterator[Scores]:
     with _ScoreLines(gathered, ROWS, held) as lines:
         _refuse_others(output, lines.told, models)
         yield lines
-    merge(gathered, output)
-    gathered.unlink()
+        merge(gathered, output)  # as long as nobody else may
+        gathered.unlink()

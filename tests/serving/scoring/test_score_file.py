@@ -98,3 +98,19 @@ def test_whoever_may_read_it_may_read_it_afterwards_and_nobody_else(tmp_path, su
         kept.forget_failures(["a.jpg"])
         kept.write(answered("a.jpg"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_two_runs_do_not_write_into_one_file(tmp_path, suffix):
+    path = tmp_path / f"scores{suffix}"
+    keep(path, failed("a.jpg"))
+    with open_scores(path, MODELS) as kept:
+        refused = pytest.raises(RequestError, match=r"another loupe predict writes into .*scores")
+        with refused:
+            keep(path, answered("b.jpg"))
+        kept.forget_failures(["a.jpg"])  # which puts a new file in its place
+        kept.write(answered("a.jpg"))
+        with refused:
+            keep(path, answered("b.jpg"))
+        kept.write(answered("c.jpg"))
+    assert keep(path) == 2
