@@ -116,7 +116,7 @@ class UndoLog:
 
     def _begin(self) -> FileIO:
         """A file of which the disk has the first line, or none: without it, what follows could not be read."""
-        file = self.path.open("xb", buffering=0)
+        file = FileIO(self.path, "x", opener=_for_us_alone)
         try:
             _append(file, _FORMAT)
             sync_folder(self.path.parent)
@@ -125,6 +125,11 @@ class UndoLog:
             self.path.unlink()
             raise
         return file
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Small photos stand in the log as a whole, and not everybody may read each of them."""
+    return os.open(path, flags, 0o600)
 
 
 def _append(file: FileIO, line: dict[str, object]) -> None:
@@ -144,10 +149,13 @@ def entries(log: Path) -> Iterator[Entry]:
     """Reads a log; a last line that was cut off by a crash belongs to a change that never happened.
 
     Raises:
-        RequestError: the file is no undo log, or a line within it is broken.
-        OSError: it cannot be read.
+        RequestError: the file cannot be read, is no undo log, or a line within it is broken.
     """
-    with log.open("rb") as lines:
+    try:
+        file = log.open("rb")
+    except OSError as error:
+        raise RequestError(f"{log} cannot be read: {error.strerror}") from None
+    with file as lines:
         if _parsed(lines.readline()) != _FORMAT:
             raise RequestError(f"{log} is no undo log")
         for number, line in enumerate(lines, 2):

@@ -25,6 +25,16 @@ def test_it_is_read_back(log):
     assert [patch.old for patch in first.patches] == [b"\1"]
 
 
+def test_it_is_for_whoever_turned_the_photos(log):
+    """Of a small one it may hold every byte."""
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_one_that_cannot_be_read_is_told(tmp_path):
+    with pytest.raises(RequestError, match=r"cannot be read: Is a directory$"):
+        list(entries(tmp_path))
+
+
 def test_a_line_that_was_cut_off_never_happened(log):
     whole = log.read_bytes()
     second = whole.rindex(b"\n", 0, -1) + 1
