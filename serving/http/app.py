@@ -66,6 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     tracing = None if settings.tracing_endpoint is None else Tracing(settings.tracing_endpoint)
     counted = Metrics([log_requests, *([] if tracing is None else [tracing.trace])])
     service = PredictionService.load(settings, counted)
+    if settings.grpc_port is not None:  # another server may have come meanwhile
+        _grpc_server().refuse_taken(settings)
     counted.watch(service)
     app: FastAPI = FastAPIOffline(
         title="Loupe",

@@ -101,7 +101,7 @@ class Connection(Refusing):
 
     def on_headers_complete(self) -> None:
         """Starts the request, unless it is refused: what is raised here ends up in ``send_400_response``."""
-        self._begun = False
+        self._begun, self._first_bytes = False, b""
         self._stop_waiting()
         self._check_head()
         if (refused := self._refused_at_once()) is None:

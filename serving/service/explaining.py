@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.errors import DeadlineExceededError, ForbiddenError, RequestError
 from models.occlusion import occlusion_map
+from serving.engine.budget import Budget
 from serving.engine.classifier import Classifier, Prediction, in_use
 from serving.engine.decoding import Decoders
 from serving.engine.interruption import within
@@ -40,13 +41,17 @@ class Explanation:
 
 
 class Explaining:
-    """Explains one photo at a time, in a thread of its own, so that answers do not wait for it."""
+    """Explains one photo at a time, in a thread of its own, so that answers do not wait for it.
+
+    Those that wait for it hold half of all images at most, which leaves the other half to answers.
+    """
 
     def __init__(self, settings: Settings, admission: Admission, decoders: Decoders) -> None:
         self._settings = settings
         self._admission = admission
         self._decoders = decoders
         self._alone = asyncio.Semaphore(1)
+        self._part = Budget(max(COST, settings.max_queued_images // 2), "images of explanations")
 
     @property
     def are_given(self) -> bool:
@@ -88,7 +93,12 @@ class Explaining:
             few = ", ".join(names[:20])
             raise RequestError(f"{classifier.metadata.name} has no label {label[:50]!r}; it has: {few}")
         preprocessing, deadline = classifier.metadata.preprocessing, deadline_of(timeout_s)
-        with self._admission.admitted(COST, COST * prod(preprocessing.shape), photos=1), in_use([classifier]):
+        with (
+            self._part.lease() as take,
+            self._admission.admitted(COST, COST * prod(preprocessing.shape), photos=1),
+            in_use([classifier]),
+        ):
+            take(COST)
             try:
                 with within(timeout_s):
                     pixels = await self._decoders.prepare(

@@ -29,6 +29,7 @@ from serving.grpc.protobuf.open_inference_pb2_grpc import GRPCInferenceServiceSt
 from serving.http.app import create_app
 from serving.http.errors import STATUSES
 from serving.http.server import Server
+from serving.service import PredictionService
 from serving.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -269,6 +270,22 @@ def test_a_taken_port_is_one_sentence(models):
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"the address 127.0.0.1:{port} cannot be listened on"):
             create_app(Settings(models=models, grpc_port=port))
+
+
+def test_a_port_that_another_takes_while_models_load_is_one_sentence(models, monkeypatch, free_port):
+    load, loaded = PredictionService.load, []
+
+    def load_and_lose(*facts) -> PredictionService:
+        loaded.extend([load(*facts), socket.create_server(("127.0.0.1", free_port))])
+        return loaded[0]
+
+    monkeypatch.setattr(PredictionService, "load", load_and_lose)
+    try:
+        with pytest.raises(SettingsError, match=f"the address 127.0.0.1:{free_port} cannot be listened on"):
+            create_app(Settings(models=models, grpc_port=free_port))
+    finally:
+        for one in loaded:
+            one.close()
 
 
 def test_without_the_extra_the_port_is_one_sentence(models, tmp_path):
