@@ -79,7 +79,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
 
     async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, _: _Context) -> pb.RepositoryIndexResponse:
         """Every version on disk or in memory, or only those that are ready."""
-        entries = read_index(self._service, request.ready)
+        entries = await read_index(self._service, request.ready)
         return pb.RepositoryIndexResponse(models=[entry.model_dump() for entry in entries])
 
     async def RepositoryModelLoad(

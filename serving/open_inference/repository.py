@@ -9,9 +9,9 @@ from serving.service import PredictionService
 _READY = "READY"
 
 
-def read_index(service: PredictionService, only_ready: bool) -> list[IndexEntry]:
+async def read_index(service: PredictionService, only_ready: bool) -> list[IndexEntry]:
     """Every version on disk or in memory, or only those that can be asked."""
-    states = service.registry.index()
+    states = await service.registry.index()
     wanted = (state for state in states if state.state == _READY or not only_ready)
     return [IndexEntry(name=one.name, version=one.version, state=one.state, reason=one.reason) for one in wanted]
 

@@ -59,8 +59,11 @@ class Feedback:
             raise answer
         said = Correction(metadata.name, str(metadata.version), answer[metadata.name], right)
         photo = await self._for_training(classifier, data, right, timeout_s) if self.corrections.with_photos else None
-        digest = sha256(data).hexdigest()
-        return Kept(said, await asyncio.to_thread(self.corrections.keep, said, digest, photo))
+        return Kept(said, await asyncio.to_thread(self._keep, said, data, photo))
+
+    def _keep(self, said: Correction, data: bytes, photo: bytes | None) -> bool:
+        """In a thread: of 32 MiB the digest alone takes 27 ms."""
+        return self.corrections.keep(said, sha256(data).hexdigest(), photo)
 
     async def _for_training(
         self, classifier: Classifier, data: bytes, right: str, timeout_s: float | None

@@ -1,8 +1,10 @@
 """Loader: what is wanted of a model on disk → classifiers that are warm and right on their golden samples."""
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +50,7 @@ class Loader:
         self._settings = settings
         self._observer = observer
         self._repository = ModelRepository(self.root)
+        self._listing = ThreadPoolExecutor(1, "listing")
         self._signatures = None if settings.model_public_key is None else Signatures(settings.model_public_key)
         self._policies = VersionPolicies.parse(settings.versions)
 
@@ -79,6 +82,10 @@ class Loader:
     def versions(self) -> dict[str, tuple[int, ...]]:
         """What there is on disk."""
         return self._repository.list()
+
+    async def listed(self) -> dict[str, tuple[int, ...]]:
+        """The same beside the event loop, as a network mount may hang, and beside what loads, as that takes long."""
+        return await asyncio.get_running_loop().run_in_executor(self._listing, self.versions)
 
     def assemble(self, current: ServedModel, labels: Labels | None = None) -> Candidate:
         """Opens what a model's policy and labels want and ``current`` does not have yet.

@@ -4,9 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from models.errors import LoupeError, ModelNotFoundError, StorageFullError, StoreError
 from serving.engine.allocator import give_back
@@ -15,22 +14,13 @@ from serving.engine.observer import UNOBSERVED, Observer, ReloadOutcome
 from serving.settings import Settings
 from serving.versions.labels import FILE_NAME, Labels
 from serving.versions.loading import NONE, Candidate, Loader
+from serving.versions.model_state import ModelState
 from serving.versions.served_model import ServedModel
 
 _log = logging.getLogger("loupe.registry")
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
-
-
-@dataclass(frozen=True)
-class ModelState:
-    """What became of one version on disk or in memory, and why, unless it is READY."""
-
-    name: str
-    version: str
-    state: Literal["READY", "LOADING", "UNLOADING", "UNAVAILABLE"]
-    reason: str = ""
 
 
 class Registry:
@@ -108,11 +98,20 @@ class Registry:
         """Begins ``refresh`` and does not wait for it; in the event loop."""
         self._keep(self.refresh())
 
-    def index(self) -> list[ModelState]:
+    async def index(self) -> list[ModelState]:
         """Every version on disk or in memory."""
-        found = {(name, version) for name, versions in self._loader.versions().items() for version in versions}
-        found |= {(name, version) for name, model in self.models.items() for version in model.versions}
-        return [self._state(name, version) for name, version in sorted(found)]
+        on_disk = await self._loader.listed()
+        found = {(name, version) for name, versions in on_disk.items() for version in versions}
+        return [self._state(name, version) for name, version in sorted(found | self._in_memory())]
+
+    def in_memory(self, name: str) -> list[ModelState]:
+        """The versions of a model that are in memory, and those on their way there or out of it."""
+        return [self._state(one, version) for one, version in sorted(self._in_memory()) if one == name]
+
+    def _in_memory(self) -> set[tuple[str, int]]:
+        found = {(name, version) for name, model in self.models.items() for version in model.versions}
+        found |= {(one.metadata.name, one.metadata.version) for one in self._retiring}
+        return found | ({self._loader.opening} if self._loader.opening else set())
 
     def close(self) -> None:
         """Answers what waits for any version, and ends all threads."""
@@ -158,7 +157,7 @@ class Registry:
 
     async def _load(self, name: str) -> None:
         await self._beside(self._loader.fetch)
-        if name not in self.models and name not in self._loader.versions():
+        if name not in self.models and name not in await self._loader.listed():
             raise ModelNotFoundError(f"there is no model {name[:100]!r} in {self._loader.root}")
         candidate = await self._beside(self._loader.assemble, self._current(name))
         self._unloaded.discard(name)
@@ -178,7 +177,7 @@ class Registry:
         except LoupeError as error:
             _log.error("the models in memory stay: %s", error)
             return
-        there = self._loader.versions()
+        there = await self._loader.listed()
         if not there:  # not yet mounted again, say
             _log.error("there are no models on disk; those in memory stay", extra={"folder": str(self._loader.root)})
             return

@@ -38,7 +38,7 @@ _Read = TypeVar("_Read", bound=BaseModel)
 async def repository_index(request: Request, service: Service) -> list[IndexEntry]:
     """Lists every version on disk or in memory; with `{"ready": true}` only those that can be asked."""
     wanted = await _read(request, service, IndexRequest)
-    return read_index(service, wanted.ready)
+    return await read_index(service, wanted.ready)
 
 
 @router.post("/models/{model}/load", dependencies=[Admin], openapi_extra=_WITHOUT, responses=_LOAD)

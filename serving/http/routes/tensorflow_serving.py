@@ -49,7 +49,7 @@ async def list_models(service: Service) -> LoadedModels:
 async def model_status(model: str, service: Service) -> ModelStatus:
     """TensorFlow Serving's status of a model; of all versions in memory, those first that can be asked."""
     service.model(model)
-    states = [(one.state, one.version) for one in service.registry.index() if one.name == model]
+    states = [(one.state, one.version) for one in service.registry.in_memory(model)]
     return ModelStatus(
         model_version_status=[
             VersionStatus(version=version, state=_state(service, theirs))
