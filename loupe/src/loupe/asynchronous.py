@@ -131,7 +131,7 @@ class AsyncClient(Caller[httpx.AsyncClient]):
             while True:
                 try:
                     done = await self._do(step)
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(done)

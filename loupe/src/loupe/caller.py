@@ -43,7 +43,7 @@ class Caller(Generic[Http]):
             http: httpx's client, for proxies, TLS and the like; whoever made it closes it.
 
         Raises:
-            ValueError: the address begins with neither http:// nor https://, or a number is out of its bounds.
+            ValueError: the address is none of http:// or https://, or a number is out of its bounds.
         """
         self._url = _checked(url)
         at_least(1, max_request_images=max_request_images, max_request_bytes=max_request_bytes)
@@ -87,6 +87,12 @@ def at_least(least: int, **given: int) -> None:
 
 
 def _checked(url: str) -> str:
-    if url.startswith(("http://", "https://")):
-        return url.rstrip("/")
-    raise ValueError(f"an address begins with http:// or https://, and {url!r} does not; http://{url} may be meant")
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"an address begins with http:// or https://, and {url!r} does not; http://{url} may be meant")
+    try:
+        host = httpx.URL(url).host
+    except (httpx.InvalidURL, UnicodeError):  # the second of names that are no IDN
+        host = ""
+    if not host:
+        raise ValueError(f"{url!r} is no address")
+    return url.rstrip("/")

@@ -160,7 +160,7 @@ class Client(Caller[httpx.Client]):
             while True:
                 try:
                     done = self._do(step)
-                except httpx.TransportError as error:
+                except httpx.RequestError as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(done)

@@ -109,8 +109,10 @@ def image_error(sentence: str, error_type: str) -> ImageError:
     return (TooLargeError if error_type == "ImageTooLargeError" else ImageError)(sentence, error_type)
 
 
-def connection_error(error: httpx.TransportError, url: str) -> ServiceError:
-    """The error where there was no answer."""
+def connection_error(error: httpx.RequestError, url: str) -> ServiceError:
+    """The error where there was no answer, or none that can be read."""
+    if not isinstance(error, httpx.TransportError):
+        return ServiceError(f"{url} answered something that Loupe does not", ServiceError.__name__)
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
         return DeadlineError(f"{url} did not answer in time", DeadlineError.__name__)
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
@@ -123,5 +125,5 @@ def _told(response: httpx.Response) -> tuple[str, str]:
     try:
         body = response.json()
         return str(body["error"]), str(body["error_type"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return f"the answer was {response.status_code} {response.reason_phrase}", _NOT_LOUPE_S

@@ -176,7 +176,7 @@ class Flows:
         answer = yield from self._persist(send, patience)
         try:
             return read(answer)
-        except (LookupError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
             said = f"{self._url}{send.path} answered something that Loupe does not"
             raise ServiceError(said, ServiceError.__name__, answer.status_code) from error
 
@@ -187,7 +187,7 @@ class Flows:
             retry_after = None
             try:
                 answer = yield Attempt(send, patience.left_s)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 failure: LoupeError = connection_error(error, self._url)
                 failure.__cause__ = error
             else:

@@ -15,7 +15,7 @@ def ask_in_time(http: httpx.Client, arguments: Mapping[str, Any], seconds: float
     It runs in a thread, which is waited for: nothing else ends a call of httpx from outside.
 
     Raises:
-        httpx.TransportError: there was no answer, or not in time.
+        httpx.RequestError: there was no answer, or not in time.
     """
     answer, given_up, context = Future[httpx.Response](), threading.Event(), copy_context()
 
