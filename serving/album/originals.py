@@ -22,7 +22,9 @@ class Originals:
         Raises:
             NotOursError, OSError: nothing was left behind.
         """
-        self.folder.mkdir(exist_ok=True)
+        if not self.folder.exists():
+            self.folder.mkdir()
+            sync_folder(self.folder.parent)
         self._count += 1
         kept = self.folder / f"{self._count:06}{photo.suffix}"
         try:
