@@ -33,6 +33,12 @@ _ACCEPTORS = 16
 _BACKLOG = 4096  # what Linux allows by default
 
 _SIGNALLED = 128  # what shells add to a signal's number
+_NOTHING_MORE = "Invalid HTTP request received."
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    """Of a request that is none, the connection's own line tells all that is known."""
+    return record.msg != _NOTHING_MORE
 
 
 @contextmanager
@@ -91,6 +97,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=ceil(2 * settings.request_timeout_s),
         )
         super().__init__(config)
+        logging.getLogger("uvicorn.error").addFilter(_is_of_use)
         self._service: PredictionService = app.state.service
         self._tell = app.state.metrics.recorder.tell
         self._pause_s = settings.drain_pause_s

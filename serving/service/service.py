@@ -112,7 +112,7 @@ class PredictionService:
         """
         models = self.registry.models
         if name not in models:
-            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(models)}")
+            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(models) or 'none'}")
         return models[name]
 
     def classifier(self, name: str, version: str | None = None, label: str | None = None) -> Classifier:

@@ -91,7 +91,8 @@ class Labels(RootModel[dict[Name, Annotated[Target, BeforeValidator(_named, json
         except FileNotFoundError:
             return cls()
         except (OSError, RequestError) as error:
-            raise InvalidModelError(f"{folder.name}/{FILE_NAME} cannot be used: {error}") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InvalidModelError(f"{folder.name}/{FILE_NAME} cannot be used: {reason}") from None
 
     def to_file(self) -> bytes:
         """The file's content."""

@@ -167,7 +167,7 @@ class Registry:
 
     async def _unload(self, name: str) -> None:
         if name not in self.models:
-            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models)}")
+            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models) or 'none'}")
         self._unloaded.add(name)
         self._adopt(name, Candidate(ServedModel.empty(name), {}))
 
@@ -186,7 +186,7 @@ class Registry:
 
     async def _relabel(self, name: str, labels: Labels) -> None:
         if name not in self.models:
-            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models)}")
+            raise ModelNotFoundError(f"there is no model {name[:100]!r}; there are: {', '.join(self.models) or 'none'}")
         candidate = await self._beside(self._loader.assemble, self.models[name], labels)
         try:
             for version in labels.versions & candidate.refused.keys():

@@ -213,6 +213,7 @@ def test_what_the_connection_refuses_is_counted_and_logged_with_its_id(serve_wit
         assert f'loupe_rejected_requests_total{{protocol="{protocol}",reason="{error}"}}' in metrics
         assert re.search(rf'loupe_requests_total{{.*protocol="{protocol}",status="{status}"', metrics)
     assert 'status="499"' not in metrics
+    assert not [one for one in caplog.records if one.name == "uvicorn.error" and one.levelname == "WARNING"]
 
 
 def lines(caplog) -> list[tuple[object, ...]]:

@@ -77,7 +77,7 @@ def test_a_file_without_an_end_is_told(tmp_path):
 
 
 def test_readers_never_see_a_half_written_file(tmp_path):
-    long = {f"label-{number}": {"version": number + 1} for number in range(200)}
+    long = {f"label-{number}": {"version": number + 1} for number in range(100)}
     documents = [Labels.parse(json.dumps(labels).encode()) for labels in ({"stable": 1}, long)]
     documents[0].write(tmp_path)
     done = threading.Event()

@@ -55,6 +55,9 @@ def test_labels_that_cannot_be_kept_are_no_fault_of_ours(controlled, root):
     sentence = "orientation/labels.json cannot be written: Is a directory"
     assert (answer.status_code, answer.json()) == (507, {"error": sentence, "error_type": "StorageFullError"})
     assert controlled.get(PATH).json() == {}
+    answer = controlled.post("/v2/repository/models/orientation/load", headers=TOKEN)
+    sentence = "orientation/labels.json cannot be used: Is a directory"
+    assert (answer.status_code, answer.json()["error"]) == (400, sentence)
 
 
 def test_without_a_token_there_are_no_control_calls(client):

@@ -31,6 +31,9 @@ def test_models_come_and_go(controlled):
     assert [entry["name"] for entry in controlled.post(INDEX, json={"ready": True}).json()] == ["orientation"]
     assert controlled.post("/v2/repository/models/selfie/load", headers=TOKEN).json() == {}
     assert controlled.get("/v2/models/selfie/ready").json() == {"name": "selfie", "ready": True}
+    for name in ("selfie", "orientation"):
+        controlled.post(f"/v2/repository/models/{name}/unload", headers=TOKEN)
+    assert controlled.get("/v1/models/selfie").json()["error"] == "there is no model 'selfie'; there are: none"
 
 
 @pytest.mark.parametrize(
