@@ -6,7 +6,7 @@ It remembers which photos were turned too: one that a person has changed since i
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -91,6 +91,8 @@ class Memory:
 
     def _connect(self, file: Path) -> sqlite3.Connection:
         if not self._read_only:
+            if not file.exists():
+                _make(file)
             return sqlite3.connect(file, timeout=0)
         if file.exists():  # rw: what a killed process has left half written is taken back before it is read
             return sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=0)
@@ -205,3 +207,12 @@ class Memory:
             yield
         except RequestError as error:
             self.trouble = str(error)
+
+
+def _make(file: Path) -> None:
+    """Whoever may write in the folder may write it: people who share one go on where others ended."""
+    folder = file.parent.stat()
+    with suppress(OSError):  # where we are not in the folder's group, it stays ours
+        file.touch()
+        os.chown(file, -1, folder.st_gid)
+        file.chmod(folder.st_mode & 0o666)

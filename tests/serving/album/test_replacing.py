@@ -12,6 +12,7 @@ import pytest
 
 from models.errors import NotOursError
 from serving.album.album import Album
+from serving.album.memory import FILE, Judgement
 from serving.album.replacing import keep_owner
 
 OWNER, OTHER, SHARED, FOREIGN = 61001, 61002, 61100, 61200
@@ -19,12 +20,12 @@ BEFORE, AFTER = b"before", b"after!"
 
 
 @contextmanager
-def other_user() -> Iterator[None]:
+def other_user(user: int = OTHER) -> Iterator[None]:
     """One of the shared group, and not root."""
     groups = os.getgroups()
     os.setgroups([SHARED])
-    os.setegid(OTHER)
-    os.seteuid(OTHER)
+    os.setegid(user)
+    os.seteuid(user)
     try:
         yield
     finally:
@@ -89,6 +90,26 @@ def test_a_new_sidecar_beside_another_s_photo_is_one_s_own_and_the_group_s(libra
     with other_user(), Album(library, "judge") as album:
         album.create(library / "photo.jpg.xmp", photo, b"<x/>")
     assert whose(library / "photo.jpg.xmp") == (OTHER, SHARED, 0o660)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o775, 0o2770])
+def test_people_who_share_a_folder_go_on_where_others_ended(library, mode):
+    library.chmod(mode)
+    photo = photo_of(library, OWNER, SHARED)
+    said = Judgement("up", 0.99, certain=True, clockwise=0)
+    with other_user(OTHER), Album(library, "judge") as album:
+        album.note_judged(photo, photo.stat(), said)
+    assert whose(library / FILE) == (OTHER, SHARED, mode & 0o666)
+    with other_user(OWNER), Album(library, "judge") as album:
+        assert album.recall(photo, photo.stat()).judgement == said
+        album.note_turned(photo, photo.stat(), said)
+
+
+def test_a_group_that_one_is_not_in_is_not_let_in(library):
+    os.chown(library, OTHER, FOREIGN)
+    with other_user(OTHER), Album(library, "judge"):
+        pass
+    assert whose(library / FILE)[2] & 0o022 == 0
 
 
 @pytest.mark.skipif(not os.geteuid(), reason="root may give anything away")
