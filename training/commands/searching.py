@@ -29,7 +29,7 @@ def search(
         folder = run or Path("runs") / f"{recipe.stem}-search"
         current = begin(recipe, photos, folder, allow_leaks=allow_leaks)
         show_counts(current.manifest)
-        import_keras()
+        import_keras(exports=False)
         from training.pipeline.search import search
 
         search(current, trials, storage)

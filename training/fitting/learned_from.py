@@ -43,7 +43,7 @@ def check_about(table: Path, recipe: Recipe, photos: Manifest) -> None:
         if asked not in header:
             raise TrainingError(
                 f"{table} does not say that it is about {meant}; remove it, or let `loupe-train crossval` make it anew "
-                "(with --resume in seconds, where its folds are done)"
+                "(in seconds with --resume, where its folds are done and of the same)"
             )
 
 

@@ -94,7 +94,7 @@ def main() -> None:
     """Runs it; the status is ``SAID`` for an error of ours."""
     threading.Thread(target=_end_with_whoever_began, daemon=True).start()
     try:
-        import_keras()
+        import_keras(exports=False)
         learn(Work.read(sys.argv[1]))
     except LoupeError as error:
         print(error, file=sys.stderr, flush=True)  # noqa: T201 - it is what a program says
