@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from time import time_ns
@@ -136,11 +137,12 @@ class Album:
 
     def _recover(self) -> None:
         """Learns from the last log what the memory of a killed process lacks."""
+        said = Judgement("", 0.0, certain=True, clockwise=0)
         for entry in last_changes(self._tree):
             photo = self._tree / entry.file
-            if photo.is_file() and sha256(photo.read_bytes()).hexdigest() == entry.after:
-                said = Judgement("", 0.0, certain=True, clockwise=0)
-                self._memory.note(entry.file, "turned", photo.stat(), said)
+            with suppress(OSError):  # what cannot be read is told where it is looked at
+                if sha256(photo.read_bytes()).hexdigest() == entry.after:
+                    self._memory.note(entry.file, "turned", photo.stat(), said)
 
     def _name(self, photo: Path) -> str:
         return str(photo.relative_to(self._tree))

@@ -26,8 +26,8 @@ def release_originals(tree: Path) -> None:
     for folder in tree.glob(f".{NAME}*"):
         log = tree / f"{folder.name[1:]}.jsonl"
         originals = Originals(log)
-        names = originals.second_names()
         with suppress(RequestError, OSError):
+            names = originals.second_names()
             photos = _photos(log) if names and log.exists() else {}
             for kept in names:
                 photo = photos.get(str(kept.relative_to(tree)))

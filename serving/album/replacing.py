@@ -64,7 +64,8 @@ def sweep(tree: Path) -> None:
     for folder, _, names in os.walk(tree):
         for name in names:
             if name.startswith(PREFIX) and name.endswith(SUFFIX):
-                Path(folder, name).unlink(missing_ok=True)
+                with suppress(OSError):  # another user's, say; it harms nobody
+                    Path(folder, name).unlink()
 
 
 def keep_owner(descriptor: int, facts: os.stat_result) -> None:

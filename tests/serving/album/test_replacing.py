@@ -13,9 +13,9 @@ import pytest
 from models.errors import NotOursError
 from serving.album.album import Album
 from serving.album.memory import FILE, Judgement
-from serving.album.replacing import keep_owner
+from serving.album.replacing import keep_owner, prepare
 
-OWNER, OTHER, SHARED, FOREIGN = 61001, 61002, 61100, 61200
+OWNER, OTHER, THIRD, SHARED, FOREIGN = 61001, 61002, 61003, 61100, 61200
 BEFORE, AFTER = b"before", b"after!"
 
 
@@ -110,6 +110,25 @@ def test_a_group_that_one_is_not_in_is_not_let_in(library):
     with other_user(OTHER), Album(library, "judge"):
         pass
     assert whose(library / FILE)[2] & 0o022 == 0
+
+
+def test_what_another_left_half_done_and_cannot_be_read_stops_nobody(library):
+    library.chmod(0o3770)  # in which nobody removes what is another's
+    photo = photo_of(library, OTHER, SHARED)
+    photo.write_bytes(BEFORE * 20_000)
+    with other_user(OTHER):
+        album = Album(library, "judge")
+        album.__enter__()
+        album.replace(photo, photo.stat(), BEFORE * 20_000, AFTER * 20_000)
+        album.log.path.chmod(0o660)
+        album.log.originals.folder.chmod(0o700)
+        photo.chmod(0o600)
+        waiting = prepare(photo, AFTER)
+        album.log.close()
+        album._memory._connection.close()
+    with other_user(THIRD), Album(library, "judge") as again:
+        assert again._memory.was_interrupted
+    assert waiting.exists()
 
 
 @pytest.mark.skipif(not os.geteuid(), reason="root may give anything away")
