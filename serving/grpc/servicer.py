@@ -75,7 +75,7 @@ class OpenInferenceServicer(GRPCInferenceServiceServicer):
         call = await off_loop(partial(read_request, request, images, values), request.ByteSize())
         del request  # what was read is a copy
         response, _ = await infer(self._service, name, version, call, timeout_s)
-        return write_response(response, raw)
+        return await off_loop(partial(write_response, response, raw), response.work_bytes)
 
     async def RepositoryIndex(self, request: pb.RepositoryIndexRequest, _: _Context) -> pb.RepositoryIndexResponse:
         """Every version on disk or in memory, or only those that are ready."""

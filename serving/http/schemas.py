@@ -1,6 +1,6 @@
 """The wire format: what bodies and answers look like."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -38,7 +38,7 @@ PredictionOrError = Prediction | KeyedPrediction | KeyedError | ErrorBody
 
 def with_key(row: Prediction | ErrorBody, key: Key) -> PredictionOrError:
     """The same, with what the caller wants back."""
-    return KeyedPrediction(**asdict(row), key=key) if isinstance(row, Prediction) else KeyedError(**dict(row), key=key)
+    return KeyedPrediction(**vars(row), key=key) if isinstance(row, Prediction) else KeyedError(**dict(row), key=key)
 
 
 @dataclass(slots=True)

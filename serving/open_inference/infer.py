@@ -6,6 +6,7 @@ from math import prod
 from models.errors import ImageError, RequestError
 from serving.engine.classifier import Prediction
 from serving.open_inference.messages import (
+    BYTES_A_VALUE,
     OUTPUT,
     InferRequest,
     InferResponse,
@@ -53,8 +54,9 @@ async def infer(
     counts = _wanted(request)
     with route.in_use():  # reading may take a while, and a version may be given up at any
         answers = await _ask(service, route, request, timeout_s)
-    predictions = _predictions(answers, name)
-    outputs = [_output(predictions, route.classifier.metadata.label_names, count) for count in counts]
+    predictions, labels = _predictions(answers, name), route.classifier.metadata.label_names
+    work = len(predictions) * len(labels) * BYTES_A_VALUE
+    outputs = await off_loop(lambda: [_output(predictions, labels, count) for count in counts], work)
     version = answers.versions[name]
     return InferResponse(model_name=name, model_version=version, id=request.id, outputs=outputs), answers.timing
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple, get_type_hints
 
 from fastapi.routing import APIRoute
-from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,6 +22,7 @@ from serving.http.routes import open_inference, predict, upright
 from serving.http.routes.dependencies import Call, patience_of
 from serving.http.routes.platforms import INVOCATIONS, invocations_router
 from serving.http.routes.stream import Incoming
+from serving.http.written import written
 from serving.observability.recorder import current_record
 from serving.open_inference.framing import HEADER
 from serving.service import PredictionService
@@ -103,7 +103,7 @@ class _DirectCall:
         answer = await self.documented.endpoint(**names, call=call, **wanted)
         if isinstance(answer, Response):
             return answer
-        body = to_json(answer)
+        body = await written(answer)
         told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         return _Json([*told, (b"content-length", str(len(body)).encode()), _JSON], body)
 

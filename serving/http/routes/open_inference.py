@@ -141,7 +141,8 @@ async def _infer(call: Call, asked: tuple[str, str | None], header_length: str |
         binary = wants_binary(wanted)
         with while_connected(call.request):
             answer, timing = await infer(service, *asked, wanted, call.patience.left_s)
-    response = _response(answer, binary)
+    content, json_length = await off_loop(lambda: write_response(answer, binary), answer.work_bytes)
+    response = _response(content, json_length)
     response.headers["Server-Timing"] = server_timing(timing)
     return response
 
@@ -152,8 +153,7 @@ def _ready(service: PredictionService, model: str, version: str | None) -> Model
     return ModelReady(name=model)
 
 
-def _response(answer: InferResponse, binary: bool) -> Response:
-    content, json_length = write_response(answer, binary)
+def _response(content: bytes, json_length: int | None) -> Response:
     if json_length is None:
         return Response(content, media_type="application/json")
     return Response(content, media_type="application/octet-stream", headers={HEADER: str(json_length)})
