@@ -24,6 +24,23 @@ def model_file(model: Path) -> Path:
     return file
 
 
+def checked_name(name: str) -> str:
+    """A model's name, which is also that of its folder and a part of URLs.
+
+    Raises:
+        TrainingError: it cannot be.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from models.metadata import Name
+    from models.wrong_value import explain
+
+    try:
+        return TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise TrainingError(f"a model's name {explain(error.errors()[0])}; give one with --name") from None
+
+
 def refuse_options(context: typer.Context, but: Collection[str], why: str) -> None:
     """Options that would be overlooked are refused, as whoever gave them believes that they were heeded.
 

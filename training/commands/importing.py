@@ -8,7 +8,7 @@ import typer
 
 from models.counted import counted
 from models.errors import TrainingError
-from training.commands.given import refuse_options
+from training.commands.given import checked_name, refuse_options
 from training.commands.parameters import SHIPPED, ModelsOption
 from training.photos.written import read_text
 from training.reporting.terminal import one_sentence, say
@@ -110,6 +110,7 @@ def import_command(
             return
         if name is None:
             raise typer.BadParameter("name it with --name", param_hint="--name")
+        name = checked_name(name)
         told = _UNTOLD | origin.facts | {key: value for key, value in given.items() if value is not None}
         graph = foreign_graph.read_graph(origin.file)
         order = _order(layout, graph)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from models.errors import TrainingError
+from training.commands.given import checked_name
 from training.commands.parameters import SHIPPED, BesideOption, ModelsOption, RunArgument
 from training.commands.publishing import publish_file
 from training.networks.backend import import_keras
@@ -150,7 +151,7 @@ def _begin(
 
     may_differ = LONGER if resume else None
     if task is not None:
-        name = name or _model_name(photos[0])
+        name = checked_name(name or _model_name(photos[0]))
         return begin_by_task(task, name, photos, run or _RUNS / name, allow_leaks=allow_leaks, resumed_but=may_differ)
     if name is not None:
         raise TrainingError("--name goes with --task: a recipe says its model's name itself")

@@ -123,7 +123,7 @@ def _check_before_hours_of_training(run: Run) -> None:
     """Whatever only a later step would trip over."""
     names = run.task.label_names
     if len(names) < 2:
-        raise TrainingError(f"at least two labels are needed, a folder for each; there is {', '.join(names)}")
+        raise TrainingError(f"at least two labels are needed, a folder for each; there is {', '.join(names) or 'none'}")
     if run.recipe.decision_threshold is not None and len(names) != 2:
         raise TrainingError(f"a decision_threshold is for two labels, there are {len(names)}: {', '.join(names)}")
     _check_enough_of_each(run)

@@ -337,6 +337,16 @@ def foreign(tmp_path):
     return path
 
 
+def test_a_name_that_no_url_can_hold_is_one_sentence(foreign, loupe_train):
+    must = "a model's name must be 1 to 64 small letters, digits, '.', '_' or '-', no sign first; "
+    for arguments, given in [
+        (("train", "--task", "folder", "кошки"), "''"),
+        (("train", "--task", "folder", "pets", "--name", "My pets"), "'My pets'"),
+        (("import", foreign, "--name", "My pets", "--labels", "a,b,c"), "'My pets'"),
+    ]:
+        assert one_line(loupe_train(*arguments)) == f"{must}{given} was given; give one with --name"
+
+
 @pytest.mark.parametrize("in_a_file", [True, False])
 def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_path, in_a_file):
     labels = ["a cat, sleeping", "dog", "newt"] if in_a_file else ["cat", "dog", "newt"]
