@@ -1,11 +1,12 @@
 """Files of scores: CSV, JSON lines or Parquet, which can be gone on with, also after a crash."""
 
 import csv
+import errno
 import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -69,7 +70,7 @@ class _ScoreLines:
         self._path, self._form, self.told = path, form, told
         self.written = 0
         try:
-            with ExitStack() as on_error:
+            with _telling(path), ExitStack() as on_error:
                 self._file = on_error.enter_context(path.open("ab"))
                 _lock(self._file, path)
                 _check_beginning(path, form)
@@ -77,8 +78,6 @@ class _ScoreLines:
                 _drop_torn_line(path)  # only now: a person's file stays as it is to its last byte
                 self._file.seek(0, os.SEEK_END)
                 on_error.pop_all()
-        except OSError as error:
-            raise RequestError(f"{path} cannot be written: {error.strerror}") from None
         except (csv.Error, ValueError, KeyError, TypeError, AttributeError):
             raise RequestError(f"{path} holds something else than scores; name another --output") from None
 
@@ -86,13 +85,15 @@ class _ScoreLines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of what could not be written before, and was told
+            self._file.close()
 
     def write(self, score: Score) -> None:
         """In one call of the system: a killed process leaves all of it or nothing."""
         begin = "" if self._file.tell() else self._form.header
-        self._file.write((begin + self._form.encode(score)).encode("utf-8", "surrogateescape"))
-        self._file.flush()
+        with _telling(self._path):
+            self._file.write((begin + self._form.encode(score)).encode("utf-8", "surrogateescape"))
+            self._file.flush()
         self.written += 1
 
     def forget_failures(self, files: Iterable[str]) -> None:
@@ -101,7 +102,7 @@ class _ScoreLines:
         if not len(again):
             return
         waiting = self._path.with_name(f".{self._path.name}.tmp")
-        with ExitStack() as on_error:
+        with _telling(waiting), ExitStack() as on_error:
             file = on_error.enter_context(waiting.open("wb"))
             for text in self._form.without(self._path, again):
                 file.write(text.encode("utf-8", "surrogateescape"))
@@ -112,6 +113,14 @@ class _ScoreLines:
             on_error.pop_all()
         self._file.close()
         self._file = file
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # pyarrow's have long texts of their own
+        raise RequestError(f"{path} cannot be written: {os.strerror(error.errno or errno.EIO)}") from None
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
@@ -164,5 +173,6 @@ def _parquet(output: Path, models: Collection[str]) -> Iterator[Scores]:
     with _ScoreLines(gathered, ROWS, held) as lines:
         _refuse_others(output, lines.told, models)
         yield lines
-        merge(gathered, output)  # as long as nobody else may
-        gathered.unlink()
+        with _telling(output):
+            merge(gathered, output)  # as long as nobody else may
+            gathered.unlink()

@@ -1,10 +1,11 @@
 """Tiny real models, a real server, and real photos."""
 
+import resource
 import socket
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -229,3 +230,19 @@ def service(models: Path) -> Iterator[PredictionService]:
     loaded = PredictionService.load(Settings(models=models))
     yield loaded
     loaded.close()
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """``with full_disk(1000):`` no file can grow beyond so many bytes."""
+
+    @contextmanager
+    def full_disk(size: int) -> Iterator[None]:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return full_disk

@@ -114,3 +114,15 @@ def test_two_runs_do_not_write_into_one_file(tmp_path, suffix):
             keep(path, answered("b.jpg"))
         kept.write(answered("c.jpg"))
     assert keep(path) == 2
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_full_disk_is_told_with_the_file_s_name(tmp_path, full_disk, suffix):
+    path = tmp_path / f"scores{suffix}"
+    told = rf"scores{suffix}.* cannot be written: File too large$"
+    with pytest.raises(RequestError, match=told), full_disk(500):
+        keep(path, *(answered(f"{number}.jpg") for number in range(10)))
+    before = keep(path)
+    assert 0 < before < 10
+    assert keep(path, answered("9.jpg")) == before
+    assert keep(path) == before + 1
