@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from models.cost.av1 import frame_pixels
 from models.cost.cost import Cost, Parts, whole_bytes
+from models.cost.searching import holds, positions
 from models.limits import ImageLimits, Size
 
 _PIXEL_BYTES, _S_PER_PIXEL, _S_PER_BYTE, _S_PER_PART = 14, 60e-9, 60e-9, 1e-6
@@ -36,7 +37,7 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     seconds = len(data) * _S_PER_BYTE * repeats + decoded * _S_PER_PIXEL + parts.count * _S_PER_PART
     memory = whole_bytes(width, height, at_least, parts, _PIXEL_BYTES)
     told = Cost(pixels, memory, seconds, seconds)
-    return _with_frame(told, _frame_pixels(data, coded, parts), limits) if _AV1 in data else told
+    return _with_frame(told, _frame_pixels(data, coded, parts), limits) if holds(data, _AV1) else told
 
 
 def _work(data: bytes, pixels: int, parts: Parts) -> tuple[int, int]:
@@ -61,11 +62,9 @@ def _with_frame(told: Cost, frame: int | None, limits: ImageLimits) -> Cost:
 
 def _found(data: bytes, wanted: bytes, parts: Parts) -> Iterator[int]:
     """Where boxes of a kind are, wherever they stand: between the size and the content of each."""
-    at = data.find(wanted)
-    while at >= 0:
+    for at in positions(data, wanted):
         parts.add()
         yield at
-        at = data.find(wanted, at + len(wanted))
 
 
 def _size(data: bytes, at: int) -> int:
@@ -149,7 +148,7 @@ def _frame_pixels(data: bytes, wanted: set[int], parts: Parts) -> int | None:
     except (struct.error, IndexError):
         return None
     known = [place for place in places if place[0] in wanted]
-    if _FILM in data or len(known) != len(wanted) or {number for number, _, _ in known} != wanted:
+    if holds(data, _FILM) or len(known) != len(wanted) or {number for number, _, _ in known} != wanted:
         return None
     whole = memoryview(data)  # as each of a thousand items may say that it is all of the file
     frames = [frame_pixels(whole[start : start + size], parts) for _, start, size in known]

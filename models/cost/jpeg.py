@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from models.cost.cost import Cost, Parts, widened_bytes
+from models.cost.searching import holds
 from models.errors import ImageTooLargeError
 from models.limits import ImageLimits, Size
 
@@ -72,7 +73,7 @@ def cost(data: bytes, at_least: Size | None, limits: ImageLimits) -> Cost:
     if not whole:  # it is decoded again, several times, to see how much of it is there: see cut_off.py
         memory, seconds = memory + _CUT_OFF_BYTES * (width * height if scans > 1 else stored), _CUT_OFF_FACTOR * seconds
     held = header.parts.count * _S_PER_PART
-    if len(data) > _LEAST_FILLED and data.find(_FILLED, header.scan) >= 0:
+    if len(data) > _LEAST_FILLED and holds(data, _FILLED, header.scan):
         held += len(data) * _S_PER_FILLED
     return Cost(width * height, memory, seconds + held, held)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.cost import Cost, estimate
 from models.drift import Shape
 from models.errors import DeadlineExceededError, ImageTooLargeError
+from models.heif import is_heif
 from models.images import ImageLimits, Size
 from models.preprocessing import Preprocessing
 from serving.engine.lane import Done
@@ -27,6 +28,7 @@ _WEIGHT = 0.1  # of the newest photo in what is typical; also, what is typical s
 # The walk over so many bytes, or so many parts, takes the event loop a few milliseconds at most; a camera's JPEG has 20
 # parts, and one that was made for it has 64,000 in 256 KiB.
 _LOOKED_AT_HERE, _PARTS_HERE = 1024 * 1024, 1024
+_HEIF_HERE = 256 * 1024  # all of which is searched eight times
 
 
 class Prepared(NamedTuple):
@@ -113,7 +115,7 @@ class Decoders:
         self._typical_s += _WEIGHT * (seconds - self._typical_s)
 
     async def _estimate(self, data: bytes, at_least: Size) -> Cost:
-        if len(data) <= _LOOKED_AT_HERE:
+        if len(data) <= (_HEIF_HERE if is_heif(data) else _LOOKED_AT_HERE):
             with suppress(ImageTooLargeError):  # perhaps for here alone
                 return await self._turns.take(partial(estimate, data, at_least, self._limits_here))
         return await beside_loop(partial(estimate, data, at_least, self._limits), len(data))

@@ -168,6 +168,12 @@ def test_whatever_takes_a_step_is_counted(what):
         estimate(MANY_STEPS[what], SMALL, ImageLimits(max_parts=1024))
 
 
+def test_boxes_are_found_wherever_pieces_end(monkeypatch):
+    costs = [estimate(file, SMALL) for file in FILES]
+    monkeypatch.setattr("models.cost.searching._PIECE", 3)
+    assert [estimate(file, SMALL) for file in FILES] == costs
+
+
 def test_an_item_is_looked_at_where_it_lies():
     """A thousand items that are all of a file of 4 MB were as many copies of it."""
     data = items_in_one_place(40, 4_000_000)

@@ -175,11 +175,25 @@ def test_the_loop_turns_between_the_photos_of_a_form(decoders, zoo, monkeypatch)
     assert one_by_one >= at_once + len(photos) - 1
 
 
-@pytest.mark.parametrize(("comments", "elsewhere"), [(3, False), (5000, True)])
-def test_a_picture_of_many_parts_is_looked_at_beside_the_loop(decoders, zoo, comments, elsewhere):
-    """One of 256 KiB had kept everybody waiting for 60 ms."""
+def jpeg_with_comments(zoo, count: int) -> bytes:
     data = zoo.encode(zoo.lit())
-    data = data[:2] + b"\xff\xfe\0\2" * comments + data[2:]
+    return data[:2] + b"\xff\xfe\0\2" * count + data[2:]
+
+
+@pytest.mark.parametrize(
+    ("made", "elsewhere"),
+    [
+        (lambda zoo: jpeg_with_comments(zoo, 3), False),
+        (lambda zoo: jpeg_with_comments(zoo, 5000), True),
+        (lambda zoo: zoo.encode(zoo.lit()) + bytes(300 * 1024), False),
+        (lambda zoo: zoo.encode(zoo.lit(), "AVIF"), False),
+        (lambda zoo: zoo.encode(zoo.lit(), "AVIF") + bytes(300 * 1024), True),
+    ],
+    ids=["jpeg", "parts", "longer jpeg", "avif", "longer avif"],
+)
+def test_a_picture_that_takes_long_is_looked_at_beside_the_loop(decoders, zoo, made, elsewhere):
+    """One of 256 KiB had kept everybody waiting for 60 ms."""
+    data = made(zoo)
 
     async def look():
         other = asyncio.create_task(asyncio.sleep(0))
