@@ -98,13 +98,18 @@ def lay_out(
 
 def _check_enough_of_each(run: Run) -> None:
     """Of fewer photos a test split holds two: whatever is measured on them is chance."""
+    if run.task.made_by != "folder":
+        return
     counts = Counter(photo.label for photo in run.manifest.photos)
-    few = [f"{count} of {label}" for label, count in sorted(counts.items()) if count < LEAST_PHOTOS]
-    if run.task.made_by == "folder" and few:
+    few = [f"{counts[label]} of {label}" for label in run.task.label_names if counts[label] < LEAST_PHOTOS]
+    if few:
         raise TrainingError(
             f"at least {LEAST_PHOTOS} photos of each label are needed; there are {', '.join(few[:5])}"
             + f" and too few of {len(few) - 5} more" * (len(few) > 5)
         )
+    learned = {photo.label for photo in run.manifest.split("train").photos}
+    if learned and (unlearned := [label for label in run.task.label_names if label not in learned]):
+        raise TrainingError(f"no photo of {unlearned[0]} lies in the train split, so nothing could be learned of it")
 
 
 def open_run(folder: Path) -> Run:

@@ -57,6 +57,25 @@ def test_what_only_a_later_step_would_trip_over_is_told_at_once(recipe, folders,
         begin(recipe, [few], run)
 
 
+def test_a_label_of_the_task_that_has_no_photos_or_none_to_learn_from_is_told(recipe, folders, trained, tmp_path):
+    (tmp_path / "photos").mkdir()
+    shutil.copytree(folders / "dark", tmp_path / "photos/selfie")
+    with pytest.raises(
+        TrainingError, match=r"^at least 20 photos of each label are needed; there are 0 of not_selfie$"
+    ):
+        begin_by_task("selfie", "one", [tmp_path / "photos"], tmp_path / "run")
+    path = tmp_path / "list.csv"
+    trained.manifest.write(path)
+    lines = [
+        line.replace(",train,", ",test,") if ",bright," in line else line for line in path.read_text().splitlines()
+    ]
+    path.write_text("\n".join(lines))
+    with pytest.raises(
+        TrainingError, match=r"^no photo of bright lies in the train split, so nothing could be learned"
+    ):
+        begin(recipe, [path], tmp_path / "run", allow_leaks=True)
+
+
 def test_what_cannot_begin_leaves_an_earlier_run_as_it_was(recipe, folders, tmp_path, crops):
     run, other = begin(recipe, [folders], tmp_path / "runs/one"), tmp_path / "other"
     before = {path: path.read_bytes() for path in run.folder.path.iterdir()}
