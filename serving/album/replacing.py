@@ -81,6 +81,18 @@ def keep_owner(descriptor: int, facts: os.stat_result) -> None:
         _give(descriptor, facts.st_uid, -1, "it belongs to another user, who would lose it")
 
 
+def refuse_others(path: Path, facts: os.stat_result) -> None:
+    """Looks whether a file can be replaced by one of the same owner and group, before anything is written.
+
+    Raises:
+        NotOursError: it cannot.
+        OSError: its folder cannot be written.
+    """
+    if (facts.st_uid, facts.st_gid) != (os.geteuid(), os.getegid()):
+        with tempfile.TemporaryFile(prefix=PREFIX, suffix=SUFFIX, dir=path.parent) as file:
+            keep_owner(file.fileno(), facts)
+
+
 def _give(descriptor: int, user: int, group: int, otherwise: str) -> None:
     try:
         os.fchown(descriptor, user, group)

@@ -11,6 +11,7 @@ from models.errors import ImageTooLargeError, LoupeError, NotOursError, Unsuppor
 from models.metadata import ModelMetadata
 from serving.album.album import Album
 from serving.album.memory import Judgement, Known
+from serving.album.replacing import refuse_others
 from serving.commands.companions import Companions
 from serving.commands.exclusions import Exclusions
 from serving.commands.outcome import Action, Outcome
@@ -148,7 +149,7 @@ class Turner:
             return self._hindrance_of_sidecar(found)
         if found.told is not None and found.sidecar is not None:
             return f"its sidecar {found.sidecar.name} tells how it is turned; --sidecars changes that"
-        return self._unwritten("it", found.facts)
+        return self._unwritten("it", found.facts) or self._others(found)
 
     def _hindrance_of_sidecar(self, found: Proposal) -> str | None:
         if found.photo.real.suffix.lower() in _CONTAINERS:
@@ -157,6 +158,15 @@ class Turner:
             return None
         name = f"its sidecar {found.sidecar.name}"
         return f"{name} is a link" if found.sidecar.is_symlink() else self._unwritten(name, found.sidecar.stat())
+
+    def _others(self, found: Proposal) -> str | None:
+        """Whose it is, if that would change; a dry run cannot try, and says nothing."""
+        try:
+            if self._turning.apply:
+                refuse_others(found.photo.real, found.facts)
+        except NotOursError as error:
+            return str(error)
+        return None
 
     def _unwritten(self, name: str, facts: os.stat_result) -> str | None:
         """Why a file is not to be replaced."""

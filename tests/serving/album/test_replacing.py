@@ -1,5 +1,6 @@
 """Whose a file is stays as it is, or the file does."""
 
+import json
 import os
 import shutil
 import stat
@@ -9,11 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from models.errors import NotOursError
 from serving.album.album import Album
 from serving.album.memory import FILE, Judgement
 from serving.album.replacing import keep_owner, prepare
+from serving.commands.cli import app
 
 OWNER, OTHER, THIRD, SHARED, FOREIGN = 61001, 61002, 61003, 61100, 61200
 BEFORE, AFTER = b"before", b"after!"
@@ -69,6 +72,32 @@ def test_a_photo_whose_owner_would_lose_it_stays(library, user, group, told):
     assert (photo.read_bytes(), whose(photo)) == (BEFORE, (user, group, 0o660))
     assert [path for path in library.iterdir() if path.name.startswith((".loupe-undo", "loupe-undo"))] == []
     assert list(library.glob(".loupe-*.tmp")) == []
+
+
+def test_a_photo_stays_with_the_other_file_that_is_it_too(library, models, zoo, monkeypatch):
+    """A RAW file's JPEG, say: here a PNG of its name, which belongs to somebody else."""
+    shutil.copytree(models, library / "models")
+    (library / "models").chmod(0o755)
+    photos = library / "photos"
+    photos.mkdir()
+    os.chown(photos, OWNER, SHARED)
+    photos.chmod(0o770)
+    for name, user, kind in (("a.jpg", OTHER, "JPEG"), ("a.png", OWNER, "PNG"), ("b.jpg", OTHER, "JPEG")):
+        (photos / name).write_bytes(zoo.encode(zoo.lit("left", (64, 48)), kind))
+        os.chown(photos / name, user, SHARED)
+    monkeypatch.chdir(library)
+    command = ["upright", "photos", "--json", "--models", "models"]
+    dry = CliRunner().invoke(app, command)  # which imports all that others may not be able to read
+    assert dry.stdout.count("would_turn") == 3
+    with other_user():
+        result = CliRunner().invoke(app, [*command, "--apply"])
+    told = {Path(line["file"]).name: line for line in map(json.loads, result.stdout.splitlines())}
+    assert {name: one["action"] for name, one in told.items()} == {
+        "a.jpg": "skipped",
+        "a.png": "skipped",
+        "b.jpg": "turned",
+    }
+    assert "a.png, which stays as it is (it belongs to another user" in told["a.jpg"]["reason"]
 
 
 def test_a_photo_keeps_a_group_that_one_is_in(library):
