@@ -6,13 +6,14 @@ from PIL import Image
 
 from models.tiff import Tiff
 
-ORIENTATION = 0x0112
+MOST_ENTRIES = 1000
+"""Cameras write under a hundred; Pillow takes 2.5 us of each, in which nobody else has the interpreter."""
+
+_ORIENTATION = 0x0112
 _UPRIGHT, _ALL = 1, range(1, 9)
 _PREFIX = b"Exif\0\0"
 _XMP = ("XML:com.adobe.xmp", "xmp")  # in Pillow's info
 _AS_TEXT = "Raw profile type exif"  # of ImageMagick, in PNGs: three lines, and hexadecimal digits
-# Cameras write under a hundred. Pillow takes 2.5 us of each, in which nobody else has the interpreter.
-_MOST_ENTRIES = 1000
 
 
 def orientation(image: Image.Image) -> int:
@@ -27,7 +28,7 @@ def orientation(image: Image.Image) -> int:
         if _has_too_many(image.info):
             return _UPRIGHT
         exif = Image.Image.getexif(image)  # a PNG's own would decode its pixels
-        value = _whole(exif.get(ORIENTATION, _UPRIGHT))
+        value = _whole(exif.get(_ORIENTATION, _UPRIGHT))
     except Exception:
         return _UPRIGHT
     return value if value in _ALL else _UPRIGHT
@@ -36,7 +37,7 @@ def orientation(image: Image.Image) -> int:
 def _has_too_many(info: dict[Any, Any]) -> bool:
     block = info.get("exif") or bytes.fromhex("".join(info.get(_AS_TEXT, "").split("\n")[3:]))
     file = Tiff.of(block.removeprefix(_PREFIX).removeprefix(_PREFIX))
-    return file is not None and file.told(file.first) > _MOST_ENTRIES
+    return file is not None and file.told(file.first) > MOST_ENTRIES
 
 
 def _whole(value: Any) -> int:  # noqa: ANN401 - of whatever type a program wrote

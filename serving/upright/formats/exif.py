@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import Self
 
+from models.exif import MOST_ENTRIES
 from serving.upright.formats.shifting import with_entry
 
 _ORIENTATION = 0x0112
@@ -18,7 +19,6 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 1
 _RATIONALS = {5: "I", 10: "i"}
 _SHORT = 3
 _XMP, _BYTES = 0x02BC, (1, 7)
-_MOST_ENTRIES = 0xFFFF
 
 PREFIX = b"Exif\0\0"
 """What stands before the block in a JPEG, and in some other files where it should not."""
@@ -151,7 +151,7 @@ class Exif:
         """0 where no directory can stand."""
         if not self._root < at <= len(self._data) - struct.calcsize(self._order + self._count):
             return 0
-        return at if self._read(self._count, at) <= _MOST_ENTRIES else 0
+        return at if self._read(self._count, at) <= MOST_ENTRIES else 0
 
     @property
     def _packet(self) -> slice:
@@ -169,7 +169,7 @@ class Exif:
     def _end(self, directory: int) -> int:
         """Where the offset of the next directory stands, or, of one that is cut off, its last whole tag ends."""
         count = self._read(self._count, directory)
-        if count > _MOST_ENTRIES:
+        if count > MOST_ENTRIES:
             raise ValueError(f"a directory of {count} tags")
         first = directory + struct.calcsize(self._order + self._count)
         whole = (len(self._data) - first) // self._entry_bytes
