@@ -16,6 +16,7 @@ from serving.settings.work import Work
 
 _MIB = 1024 * 1024
 _SECRET = {"admin_token"}
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
@@ -101,7 +102,7 @@ class Settings(Work):
         wrong = [item for item in listed(value) if not _ORIGIN.fullmatch(item)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no origin such as https://example.org, nor *")
-        return None if value is None else value.lower()  # as browsers write them
+        return None if value is None else ",".join(map(_as_browsers_write, listed(value)))
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -132,6 +133,12 @@ def listed(value: str | None) -> list[str]:
 def fits_header(text: str) -> bool:
     """Whether every client can send it in a header, and all mean the same by it."""
     return text.isascii() and text.isprintable()
+
+
+def _as_browsers_write(origin: str) -> str:
+    """In small letters, and without the port that goes without saying."""
+    scheme, _, host = origin.lower().partition("://")
+    return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS[scheme])}" if host else origin
 
 
 def _sentence(error: ValidationError) -> str:

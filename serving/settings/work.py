@@ -120,7 +120,11 @@ class Work(BaseSettings):
         30, gt=0, le=3600, description="Seconds that a body may take to arrive, and then again its answer."
     )
     read_timeout_s: float = Field(
-        10, gt=0, le=3600, description="Seconds in which a body must bring 4096 bytes for each of them."
+        10,
+        gt=0,
+        le=3600,
+        description="Seconds in which a body must bring 4096 bytes for each of them; over gRPC, in which a whole "
+        "message must come where others wait for its place.",
     )
     write_timeout_s: float = Field(
         10,

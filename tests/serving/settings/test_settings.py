@@ -58,6 +58,18 @@ def test_a_bad_variable_is_one_sentence(monkeypatch, variable, value, sentence):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("*", "*"),
+        ("https://A.example:443, http://b.example:80", "https://a.example,http://b.example"),
+        ("https://a.example:80,http://localhost:3000", "https://a.example:80,http://localhost:3000"),
+    ],
+)
+def test_origins_are_those_that_browsers_send(given, meant):
+    assert Settings(cors_origins=given).cors_origins == meant
+
+
 def test_the_line_break_at_the_end_of_a_secret_is_none_of_it(monkeypatch):
     """As Kubernetes hands it on from a file that a shell wrote: every control call was a 401."""
     monkeypatch.setenv("LOUPE_ADMIN_TOKEN", "token\n")
