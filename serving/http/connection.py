@@ -113,10 +113,10 @@ class Connection(Refusing):
         if refused is not None:
             self._tell_at_once(refused)
 
-    def on_body(self, body: bytes) -> None:
+    def _body_came(self, body: bytes) -> None:
         """Counts what is no framing; a chunk of a few bytes has as many around it."""
         self._framing_bytes = max(0, self._framing_bytes - _BYTES_AROUND * len(body))
-        super().on_body(body)
+        super()._body_came(body)
 
     def on_message_complete(self) -> None:
         """After an early answer, the next request is waited for from here on; uvicorn would wait for ever."""
@@ -153,6 +153,7 @@ class Connection(Refusing):
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for whatever the parser does not take; its own answer is plain text."""
+        self._take_body()
         self._refuse(self._refusal or not_taken(line_of(self._first_bytes)))
 
     def _await_headers(self) -> None:

@@ -27,6 +27,7 @@ class Paced(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._received_bytes = 0
+        self._pieces: list[bytes] = []
         self._reading = Pace(self.loop, read_timeout_s)
         self._writing = Pace(self.loop, write_timeout_s)
         self._outgoing: Outgoing | None = None
@@ -63,6 +64,7 @@ class Paced(HttpToolsProtocol):
         """Counts."""
         self._received_bytes += len(data)
         super().data_received(data)
+        self._take_body()
 
     def on_headers_complete(self) -> None:
         """Sends the answer through what counts it."""
@@ -71,6 +73,15 @@ class Paced(HttpToolsProtocol):
         self.cycle.body = b""  # type: ignore[assignment]  # see on_body
 
     def on_body(self, body: bytes) -> None:
+        """Gathers what has come: 256 kB may be 43,000 chunks of a byte, and go through uvicorn as one."""
+        self._pieces.append(body)
+
+    def _take_body(self) -> None:
+        if self._pieces:
+            pieces, self._pieces = self._pieces, []
+            self._body_came(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _body_came(self, body: bytes) -> None:
         """A body that comes in one piece is copied neither in nor out, and the pieces of others once each."""
         if self.cycle.body and not isinstance(self.cycle.body, bytearray):
             self.cycle.body = bytearray(self.cycle.body)
@@ -78,6 +89,7 @@ class Paced(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is there."""
+        self._take_body()
         super().on_message_complete()
         self._reading.stop()
 
