@@ -29,6 +29,7 @@ PREDICTING = (":predict", ":explain", ":feedback", "/v1/predict", "/infer", "/v1
 Refuse = Callable[[Scope], tuple[dict[str, str], bytes] | None]
 """A request's scope → the headers and the body of its refusal, if it is refused."""
 
+_LONGEST_PATH = 2048  # in the log, of what may be as large as a body
 _NO_LINE = Line("-", b"-")
 _CLOSE = (b"connection", b"close")
 
@@ -101,7 +102,7 @@ class Refusing(Paced):
         if self.url:
             line = Line(self.parser.get_method().decode(), self.url)
         method, target = line or _NO_LINE
-        path = target.partition(b"?")[0].decode("latin-1")
+        path = target.partition(b"?")[0][:_LONGEST_PATH].decode("latin-1")
         return {"method": method, "path": path, "headers": self.headers or []}
 
     def _told(self, error: LoupeError, line: Line | None, scope: Scope | None) -> bytes:

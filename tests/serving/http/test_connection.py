@@ -192,6 +192,7 @@ TOLD = [
     (head("GET /large", f"x: {'x' * 40_000}\r\n\r\n"), "GET", "/large", 431, "HeadersTooLargeError", "other"),
     (head("FOO /health", f"{HOST}\r\n"), "FOO", "/health", 400, "RequestError", "other"),
     (head("OPTIONS *", f"{HOST}\r\n"), "OPTIONS", "*", 400, "RequestError", "other"),
+    (b"GET /" + b"x" * 40_000, "GET", "/" + "x" * 2047, 431, "HeadersTooLargeError", "other"),
     (b"\x16\x03\x01 this would be TLS\r\n\r\n", "-", "-", 400, "RequestError", "other"),
 ]
 
