@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from models.errors import ManifestError
+from training.photos.finding import tell
 from training.photos.manifest import Manifest, Photo
 from training.photos.near_duplicates import near_pairs
 from training.photos.scan import scan
@@ -22,9 +23,15 @@ def joined(photos: Manifest, over: Sequence[Path], task: Task) -> Manifest:
         photos: with their splits.
         over: folders whose sources are dealt to folds.
         task: gives labels.
+
+    Raises:
+        ManifestError: nothing is left of what the folders hold; or see ``scan``.
     """
     added = scan(over, task, known=photos)
     known = _resembling(photos.photos, added.photos)
+    tell("left out, as they are known or resemble known ones", {p.path for p in added.photos if p.sha256 in known})
+    if all(photo.sha256 in known for photo in added.photos):
+        raise ManifestError(f"each photo under {', '.join(map(str, over))} is known already, or resembles a known one")
     fresh = (
         replace(photo, path=str(added.file(photo).resolve()), split=_learned(photo))
         for photo in added.photos

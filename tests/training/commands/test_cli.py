@@ -376,7 +376,7 @@ def test_a_foreign_model_is_imported_and_published(foreign, loupe_train, tmp_pat
         ({"--crop": "1.5"}, "at crop: must be at most 1"),
         ({"--labels": "a,b"}, "answers 3 labels, 2 were named"),
         ({"--labels": ",".join(f"label-{index}" for index in range(1000))}, "answers 3 labels, 1000 were named"),
-        ({"--name": "Pets!"}, "at name: must be 1 to 64 small letters"),
+        ({"--name": "Pets!"}, "a model's name must be 1 to 64 small letters"),
     ],
 )
 def test_what_cannot_be_imported_is_one_sentence(foreign, loupe_train, tmp_path, changes, sentence):

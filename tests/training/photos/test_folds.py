@@ -35,6 +35,14 @@ def test_folds_need_sources(workshop, folds):
         dealt(photos(workshop, dict.fromkeys("abc", (1, 1))), folds)
 
 
+def test_what_is_known_is_not_joined_without_a_word(folders, tmp_path, caplog):
+    known = scan([folders], TASK)
+    with pytest.raises(ManifestError, match=r"^each photo under .* is known already, or resembles a known one$"):
+        joined(known, [folders], TASK)
+    names = ", ".join(sorted(photo.path for photo in known.photos)[:5])
+    assert caplog.messages == [f"left out, as they are known or resemble known ones: {names} and 115 more"]
+
+
 def test_joined_photos_change_no_split_and_join_no_test(folders, tmp_path, crops):
     for label in ("bright", "dark"):
         (tmp_path / label).mkdir()
