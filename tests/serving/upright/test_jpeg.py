@@ -86,14 +86,21 @@ def test_a_tag_that_finds_no_room_goes_where_browsers_look(files, picture, spare
     assert np.abs(pixels - files.shown(after)).mean() < 1  # decoders smooth chroma by direction
 
 
-def test_directories_that_lead_to_each_other_are_no_way_without_an_end(files, picture):
-    """Every tag of a full block leads to another directory of as many tags."""
-    count = 5400
+def full_of_directories(count: int) -> bytes:
+    """A full block, every tag of which leads to another directory of as many tags."""
     entries = b"".join(struct.pack(">HHII", 0x8769, 4, 1, 10 + 12 * (number % 600)) for number in range(count))
-    full = (b"MM\0*" + struct.pack(">IH", 8, count) + entries).ljust(65_520, b"\x87")
-    photo = PhotoFile.open(jpeg(files, picture, exif=b"Exif\0\0" + full))
+    return b"Exif\0\0" + (b"MM\0*" + struct.pack(">IH", 8, count) + entries).ljust(65_520, b"\x87")
+
+
+def test_directories_that_lead_to_each_other_are_no_way_without_an_end(files, picture):
+    photo = PhotoFile.open(jpeg(files, picture, exif=full_of_directories(1000)))
     with pytest.raises(UndecodableImageError, match=r"directories|cannot be edited"):
         photo.retagged(90)
+
+
+def test_a_block_of_more_tags_than_is_read_gives_way_to_a_new_one(files, picture):
+    after = PhotoFile.open(jpeg(files, picture, exif=full_of_directories(5400))).retagged(90)
+    assert dict(Image.open(BytesIO(after)).getexif()) == {274: 6}
 
 
 def test_a_maker_s_notes_are_not_moved_to_make_room(files, picture):
