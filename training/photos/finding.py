@@ -59,7 +59,7 @@ def find(folders: Sequence[Path], *, labelled: bool) -> list[FoundFile]:
 def tell(what: str, names: Collection[str]) -> None:
     """Says in one line what was left out, and the first names of it."""
     if names:
-        few = ", ".join(sorted(names)[:_NAMED])
+        few = ", ".join(map(_as_text, sorted(names)[:_NAMED]))
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         _log.warning("%s: %s%s", what, few, more)
 
@@ -67,9 +67,14 @@ def tell(what: str, names: Collection[str]) -> None:
 def tell_each(what: str, reasons: Mapping[str, str]) -> None:
     """Says of the first files, in a line each, why they were left out, and how many more there are."""
     for name, reason in list(reasons.items())[:_LINES]:
-        _log.warning("%s: %s: %s", what, name, reason)
+        _log.warning("%s: %s: %s", what, _as_text(name), reason)
     if len(reasons) > _LINES:
         _log.warning("%s: %s that cannot be read", what, counted(len(reasons) - _LINES, "more file"))
+
+
+def _as_text(name: str) -> str:
+    """A file's name as it can be logged: bytes of it that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _find_in(folder: Path, labelled: bool) -> list[FoundFile]:

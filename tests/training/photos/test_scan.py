@@ -173,7 +173,7 @@ def test_a_label_that_is_no_text_is_told(album, photographs, caplog):
     folder.mkdir()
     (folder / "astronaut.png").write_bytes(photographs["astronaut"])
     assert "astronaut" not in by_name(scan([album], FOLDERS))
-    assert caplog.messages[0].endswith("astronaut.png: its folder's name is not UTF-8")
+    assert caplog.messages[0].endswith("K\N{REPLACEMENT CHARACTER}tzchen/astronaut.png: its folder's name is not UTF-8")
 
 
 def test_photos_added_later_move_no_others(tmp_path, crops):
