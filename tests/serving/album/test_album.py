@@ -18,13 +18,6 @@ LARGE, TURNED = BEFORE * 2000, AFTER * 2000  # so large that the original is kep
 SAID = Judgement("left", 0.99, certain=True, clockwise=90)
 
 
-@pytest.fixture
-def photo(tmp_path) -> Path:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(BEFORE)
-    return path
-
-
 def killed(tree: Path):
     """An album whose process ends without a word."""
     album = Album(tree, "judge")

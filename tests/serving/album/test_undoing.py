@@ -16,13 +16,6 @@ LARGE, TURNED = BEFORE * 2000, AFTER * 2000  # so large that the original is kep
 SAID = Judgement("left", 0.99, certain=True, clockwise=90)
 
 
-@pytest.fixture
-def photo(tmp_path) -> Path:
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(BEFORE)
-    return path
-
-
 def turn(photo: Path, before: bytes, after: bytes) -> Path:
     """Returns the log."""
     photo.write_bytes(before)
