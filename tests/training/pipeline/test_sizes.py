@@ -70,7 +70,16 @@ def test_without_weights_it_says_what_makes_them(run, loupe_train):
     assert "has no weights yet; `loupe-train train` makes them" in result.output
 
 
-def test_a_split_that_is_not_there_is_refused(run, loupe_train):
+def test_a_split_that_there_is_not_is_a_wrong_command(run, loupe_train):
     result = loupe_train("sizes", run.folder.path, 32, "--split", "validaton")
+    assert result.exit_code == 2
+    for told in ("validaton", "train", "validation", "calibration", "test"):
+        assert f"'{told}'" in result.output
+
+
+def test_a_split_without_photos_is_told(run, loupe_train):
+    left = tuple(photo for photo in run.manifest.photos if photo.split != "calibration")
+    replace(run.manifest, photos=left).write(run.folder.manifest)
+    result = loupe_train("sizes", run.folder.path, 32, "--split", "calibration")
     assert result.exit_code == 1
     assert "there are no photos to measure on" in result.output
